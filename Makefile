@@ -1,0 +1,63 @@
+# Two commands on a fresh machine (Python 3.11+, Node 20+, git, make): `make demo` and `make test`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PEERS := tests/e2e/peers
+PYTHON ?= python3
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(PEERS)/node_modules/.bin:$(PATH)
+
+.PHONY: help setup demo test check lint plugin live bench soak format clean
+
+help:
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .setup/python .setup/plugin .setup/peers ## install everything the other targets need
+
+.setup/python: pyproject.toml
+	@mkdir -p .setup
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+.setup/plugin: plugin/package-lock.json
+	@mkdir -p .setup
+	cd plugin && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.setup/peers: $(PEERS)/package-lock.json
+	@mkdir -p .setup
+	cd $(PEERS) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+demo: .setup/python .setup/peers ## the whole chain on a small broken project
+	$(BIN)/lsp-tap demo
+
+test: setup lint plugin ## every check: lint, types, unit, property, golden, plugin, end to end
+	$(BIN)/pytest -n 2 -m 'not soak'
+
+check: setup lint plugin ## the inner loop: no real OpenCode, no real servers
+	$(BIN)/pytest -n 2 -m 'not live and not soak'
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+plugin: setup ## type-check, build and test the plugin
+	cd plugin && npm run --silent check && npm test --silent
+
+live: setup ## only the tests with the real OpenCode and real servers
+	$(BIN)/pytest -n 2 -m live
+
+bench: setup ## what the tap costs, against its peers
+	$(BIN)/python -m tests.bench.relay
+
+soak: setup ## long runs
+	$(BIN)/pytest -m soak
+
+format: setup
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .setup plugin/node_modules $(PEERS)/node_modules

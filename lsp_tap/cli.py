@@ -1,0 +1,276 @@
+"""The command line: arguments, printing, exit codes. No logic; each command imports what it needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from lsp_tap._version import __version__
+from lsp_tap.errors import LspTapError
+
+if TYPE_CHECKING:
+    from lsp_tap.session.build import Builder
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _dir_option(command: Command) -> Command:
+    return click.option(
+        "--dir",
+        "folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="The logs folder [default: $LSP_TAP_DIR, else the nearest .opencode-logs upward].",
+    )(command)
+
+
+def _json_option(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="lsp-tap")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(debug: bool) -> None:
+    """Record what a coding agent and its language servers say, and compute which LSP errors every edit cleared and
+    introduced.
+
+    Shell completion: eval "$(_LSP_TAP_COMPLETE=bash_source lsp-tap)" (or zsh_source, fish_source).
+    """
+
+
+@cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument(
+    "arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--name ID] [--dir DIR] [--no-probe] -- SERVER ARG..."
+)
+def run(arguments: tuple[str, ...]) -> None:
+    """Stand between a client and the language server SERVER, and journal what both say."""
+    from lsp_tap.tap.command import run_command
+
+    raise SystemExit(run_command(list(arguments)))  # `lsp-tap run` itself never comes by here: see __main__
+
+
+@cli.command()
+@click.argument("sessions", nargs=-1, metavar="[SESSION]...")
+@click.option("--all", "everything", is_flag=True, help="All recorded sessions (the same as naming none).")
+@_dir_option
+@_json_option
+def write(sessions: tuple[str, ...], everything: bool, folder: Path | None, as_json: bool) -> None:
+    """(Re)compute session and training files from the journals."""
+    from lsp_tap.config import read_settings
+    from lsp_tap.session.writer import write_sessions
+
+    if sessions and everything:
+        raise click.UsageError("name sessions or give --all, not both")
+    place = _existing_folder(folder)
+    settings = read_settings(place)
+    written = write_sessions(
+        place, sessions or None, settle_limit_s=settings.settle_limit_s, history_limit=settings.history_limit
+    )
+    rows = [
+        {
+            "session": item.session.session_id,
+            "success": item.session.outcome.success,
+            "sessionFile": str(item.session_path),
+            "trainingFile": str(item.training_path) if item.training_path else None,
+        }
+        for item in written
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        click.echo(row["sessionFile"])
+        click.echo(row["trainingFile"] or f"no training file: no turn of {row['session']} was a success")
+    if not rows:
+        click.echo(f"nothing recorded in {place}", err=True)
+
+
+@cli.command()
+@_dir_option
+@_json_option
+def sessions(folder: Path | None, as_json: bool) -> None:
+    """List the recorded sessions."""
+    from lsp_tap.inspect.sessions import print_sessions, summarise_session
+    from lsp_tap.inspect.terminal import open_console
+
+    place = _existing_folder(folder)
+    builder, ids = _open_recording(place)
+    built = [builder.build_session(session_id) for session_id in ids]
+    if as_json:
+        _print_json([summarise_session(session) for session in built])
+    elif built:
+        print_sessions(open_console(), built)
+    else:
+        click.echo(f"nothing recorded in {place}", err=True)
+
+
+@cli.command()
+@click.argument("session")
+@_dir_option
+@_json_option
+def show(session: str, folder: Path | None, as_json: bool) -> None:
+    """Show one session: what every edit cleared, introduced and left, and why its turns count as successes or not.
+
+    SESSION is an id, the beginning of one, or `last`.
+    """
+    from lsp_tap.inspect.sessions import print_session
+    from lsp_tap.inspect.terminal import open_console
+    from lsp_tap.session.writer import encode_json, find_session
+
+    place = _existing_folder(folder)
+    builder, ids = _open_recording(place)
+    built = builder.build_session(find_session(session, ids, place))
+    if as_json:
+        click.echo(encode_json(built), nl=False)
+    else:
+        print_session(open_console(), built)
+
+
+@cli.command()
+@click.option("--global", "global_", is_flag=True, help="Wire your global OpenCode configuration instead.")
+@click.option("--remove", is_flag=True, help="Take the wiring out again; recordings stay.")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@_json_option
+def init(global_: bool, remove: bool, dry_run: bool, as_json: bool) -> None:
+    """Wire this project into OpenCode: its language servers through the tap, and the plugin."""
+    from lsp_tap.inspect.wiring import describe_plan, print_plan
+    from lsp_tap.wiring.init import apply, plan_init, plan_remove
+
+    plan = (plan_remove if remove else plan_init)(Path.cwd(), global_=global_)
+    if not dry_run:
+        apply(plan)
+    if as_json:
+        _print_json(describe_plan(plan, applied=not dry_run))
+    else:
+        print_plan(plan, removed=remove, applied=not dry_run)
+
+
+@cli.command()
+@_json_option
+def doctor(as_json: bool) -> None:
+    """Check the whole chain, and say how to mend what is broken."""
+    from lsp_tap.inspect.wiring import print_check
+    from lsp_tap.wiring.doctor import diagnose
+
+    checks = diagnose(Path.cwd(), on_check=(lambda check: None) if as_json else print_check)
+    if as_json:
+        _print_json([check.to_json() for check in checks])
+    failed = sum(check.status == "fail" for check in checks)
+    if failed:
+        raise click.ClickException(f"{failed} of {len(checks)} checks failed")
+
+
+@cli.command()
+@click.option(
+    "--project", type=click.Path(path_type=Path, file_okay=False), help="An empty folder [default: a new one]."
+)
+def demo(project: Path | None) -> None:
+    """Run the whole chain on a small broken project: real OpenCode, real language server, scripted model."""
+    import tempfile
+
+    from lsp_tap.inspect.sessions import print_session
+    from lsp_tap.inspect.terminal import open_console
+    from lsp_tap.session.writer import write_sessions
+    from lsp_tap.wiring.demo import run_demo
+
+    place = project or Path(tempfile.mkdtemp(prefix="lsp-tap-demo-"))
+    done = run_demo(place.resolve(), lambda line: click.echo(line, err=True))
+    (written,) = write_sessions(done.logs, [done.session_id], settle_limit_s=10)
+    print_session(open_console(), written.session)
+    click.echo()
+    click.echo(f"client    {done.client}")
+    click.echo(f"server    {done.server}")
+    click.echo(f"session   {written.session_path}")
+    click.echo(f"training  {written.training_path or 'none: no turn was a success'}")
+    click.echo(f"journals  {done.logs / 'tap'}")
+    if written.training_path is None:
+        raise click.ClickException("the demo's turn should have been a success")
+
+
+@cli.command(hidden=True)
+@click.option("--session", required=True)
+@click.option("--message", required=True)
+@_dir_option
+def observe(session: str, message: str, folder: Path | None) -> None:
+    """Journal the state of the project as a turn starts. The plugin calls it."""
+    from lsp_tap.session.observing import write_observation
+
+    write_observation(_find_folder(folder), Path.cwd(), session, message)
+
+
+def _open_recording(place: Path) -> tuple[Builder, list[str]]:
+    """A builder for all that is recorded, and the sessions' ids in the order they were last heard of."""
+    from lsp_tap.config import read_settings
+    from lsp_tap.session.build import Builder
+    from lsp_tap.session.recording import read_recording
+
+    recording = read_recording(place)
+    for path, problem in recording.problems:
+        click.echo(f"lsp-tap: {path.name}:{problem.line}: {problem.reason}: {problem.detail}", err=True)
+    if recording.dropped:
+        click.echo(f"lsp-tap: {recording.dropped} records were lost while recording", err=True)
+    found = recording.history.sessions
+    ids = sorted(found, key=lambda session_id: (found[session_id].last_us, session_id))
+    limit = read_settings(place).history_limit
+    return Builder(recording.history, recording.timelines, history_limit=limit), ids
+
+
+def _find_folder(folder: Path | None) -> Path:
+    from lsp_tap.journal.place import find_folder
+
+    return Path(find_folder(str(folder) if folder else None))
+
+
+def _existing_folder(folder: Path | None) -> Path:
+    place = _find_folder(folder)
+    if not (place / "tap").is_dir():
+        raise click.ClickException(f"no recordings in {place}: run `lsp-tap init` in the project, or give --dir")
+    return place
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Errors are one line on stderr, tracebacks only with --debug."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if "--debug" in arguments[:1]:
+        return int(cli.main(arguments, prog_name="lsp-tap", standalone_mode=False) or 0)
+    try:
+        return int(cli.main(arguments, prog_name="lsp-tap", standalone_mode=False) or 0)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.exceptions.Abort:
+        return _fail("interrupted", 130)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "lsp-tap"
+        return _fail(f"{error.format_message()} (see {command} --help)", 2)
+    except click.ClickException as error:
+        return _fail(error.format_message(), 1)
+    except LspTapError as error:
+        return _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has had enough, as `| head` has. Nothing may be flushed into it at exit.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", 1)
+
+
+def _fail(reason: str, exit_code: int) -> int:
+    from lsp_tap.inspect.terminal import one_line
+
+    click.echo(f"lsp-tap: {one_line(reason, 1000)}", err=True)
+    return exit_code

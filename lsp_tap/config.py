@@ -1,0 +1,58 @@
+"""Settings: `lsp-tap.toml` in the logs folder, then environment variables (`LSP_TAP_...`), over the defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lsp_tap.errors import LspTapError
+
+FILE_NAME: Final = "lsp-tap.toml"
+
+
+class BadSettings(LspTapError):
+    """A setting at `place` is not what it should be."""
+
+    exit_code = 2
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place, self.reason = place, reason
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
+
+
+class Settings(BaseModel):
+    """Everything a user can set. Times in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    settle_limit_s: Annotated[float, Field(ge=0, le=600)] = 10.0
+    """How long the writer waits for servers that still owe an answer."""
+    history_limit: Annotated[int, Field(ge=0)] | None = None
+    """How many earlier messages an example keeps; unset: all."""
+
+
+def read_settings(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings for a logs folder. Raises BadSettings with the place and what is wrong there."""
+    environment = os.environ if environment is None else environment
+    path = folder / FILE_NAME
+    fields: dict[str, Any] = {}
+    if path.is_file():
+        try:
+            fields = tomllib.loads(path.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise BadSettings(str(path), str(error)) from error
+    named = {f"LSP_TAP_{name.upper()}": name for name in Settings.model_fields}
+    fields |= {name: environment[variable] for variable, name in named.items() if variable in environment}
+    try:
+        return Settings.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise BadSettings(f"{path}: {'.'.join(map(str, first['loc']))}", first["msg"]) from error

@@ -1,0 +1,144 @@
+"""The line codec of a tap's journal: bytes off the wire -> the fields of one record, as JSON text. Pure,
+standard library.
+
+A JSON body is embedded verbatim, not re-serialised, so a number or a key order is in the journal as it was
+on the wire, and so that encoding costs one validation. What validation must catch is everything that would
+break the *line*, for the strictest reader: Python's parser takes `NaN`, jq's and JavaScript's do not.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+
+GATHER_BYTES = 1 << 20
+"""Bodies up to here are embedded whole; larger ones follow in parts, so that nobody has to hold 64 MiB to
+write a line.
+"""
+
+PART_BYTES = 1 << 18
+"""A part's size. The tap holds one part at a time, and a frame's header says how many there will be."""
+
+_SAFE_NESTING = 400
+"""A body with fewer brackets than this cannot be nested too deeply for any reader."""
+
+_SPARE_NESTING = 250
+"""Levels below Python's recursion limit that a body must leave to the reader's own stack."""
+
+_LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+_loads = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
+def parse_json(text: str) -> tuple[object, str | None]:
+    """The value, and None; or None, and why `text` is no JSON (RFC 8259) that every reader can take."""
+    # Like `1],[2`, what is no value can become one between brackets; hence the check below.
+    spare = _SPARE_NESTING if text.count("[") + text.count("{") > _SAFE_NESTING else 0
+    try:
+        value: object = _loads("[" * spare + text + "]" * spare if spare else text)
+    except RecursionError:
+        return None, "nested too deeply"
+    except ValueError as error:  # JSONDecodeError, a constant, or an integer of more digits than Python converts
+        if isinstance(error, json.JSONDecodeError):
+            return None, f"{error.msg} at character {error.pos - spare}"
+        return None, str(error).partition(";")[0]
+    for _ in range(spare):
+        if not isinstance(value, list) or len(value) != 1:
+            return None, "more than one value"
+        value = value[0]
+    return value, None
+
+
+def encode_fields(fields: dict[str, object]) -> bytes:
+    """`"a":1,"b":"x"`: fields without the braces. A lone surrogate becomes its JSON escape."""
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))[1:-1]
+    return text.encode("utf-8", "backslashreplace")
+
+
+def encode_line(seq: int, time_us: int, monotonic_us: int, kind: str, fields: bytes) -> bytes:
+    """One line of a journal. `fields` comes from `encode_fields` or `encode_frame`."""
+    start = f'{{"seq":{seq},"time_us":{time_us},"monotonic_us":{monotonic_us},"kind":"{kind}"'
+    return b"%s%s%s}\n" % (start.encode(), b"," if fields else b"", fields)
+
+
+def _frame_fields(direction: str, header: bytes, body_length: int, probe: bool) -> dict[str, object]:
+    fields: dict[str, object] = {"direction": direction, "raw_length": len(header) + body_length}
+    if probe:
+        fields["probe"] = True
+    if header != b"Content-Length: %d\r\n\r\n" % body_length:
+        fields["header"] = header.decode("latin-1")  # every byte is a character, so the block survives whatever it is
+    return fields
+
+
+def encode_frame(direction: str, header: bytes, body: bytes, *, probe: bool = False) -> tuple[bytes, object]:
+    """The fields of a `frame` whose body is here whole, and the message (None when it is not JSON).
+
+    In the fields `message` comes last and is the body's own bytes.
+    """
+    fields = _frame_fields(direction, header, len(body), probe)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as undecodable:
+        fields["body_base64"] = b64encode(body).decode()
+        fields["error"] = f"not UTF-8 at byte {undecodable.start}"
+        return encode_fields(fields), None
+    json_text = text.removeprefix("\ufeff")
+    value, error = parse_json(json_text)
+    if error is not None:
+        return encode_fields(fields | {"body": text, "error": error}), None
+    message = body
+    if json_text is not text or b"\n" in body or b"\r" in body:
+        # Valid JSON has no raw line break inside a string, so blanks change nothing that means anything.
+        message = json_text.encode().translate(_LINE_BREAKS)
+        fields["body"] = text
+    return b'%s,"message":%s' % (encode_fields(fields), message), value
+
+
+def count_parts(body_length: int) -> int:
+    return -(-body_length // PART_BYTES)
+
+
+def encode_frame_head(direction: str, header: bytes, body_length: int, *, probe: bool = False) -> bytes:
+    """The fields of a `frame` whose body follows as `count_parts(body_length)` records."""
+    fields = _frame_fields(direction, header, body_length, probe)
+    return encode_fields(fields | {"body_parts": count_parts(body_length)})
+
+
+def encode_part(of: int, part: int, data: bytes) -> bytes:
+    return encode_fields({"of": of, "part": part} | _text_or_base64(data))
+
+
+def encode_invalid(direction: str, data: bytes, reason: str) -> bytes:
+    fields: dict[str, object] = {"direction": direction, "raw_length": len(data)}
+    return encode_fields(fields | _text_or_base64(data) | {"reason": reason})
+
+
+def _text_or_base64(data: bytes) -> dict[str, object]:
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        return {"base64": b64encode(data).decode()}
+
+
+def decode_part(text: str | None, base64: str | None) -> bytes:
+    """The bytes of a `body_part` or `invalid` record."""
+    return text.encode("utf-8", "surrogatepass") if text is not None else b64decode(base64 or "")
+
+
+def split_character(data: bytes) -> int:
+    """How many bytes of `data` to write so that no UTF-8 character is cut: at most three fewer than all of
+    them.
+    """
+    for back in range(1, min(4, len(data) + 1)):
+        byte = data[-back]
+        if byte < 0x80:
+            return len(data)
+        if byte >= 0xC0:
+            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return len(data) if back >= needed else len(data) - back
+    return len(data)

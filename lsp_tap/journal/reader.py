@@ -1,0 +1,241 @@
+"""Reading journals. Tolerant: whatever is wrong with a line is yielded as a value, and the lines after it
+are read.
+
+    for entry in read_journal(path):
+        match entry:
+            case Unreadable(): ...
+            case Frame(message=...): ...
+
+A large frame's parts are put back together: its `Frame` comes, whole, where its last part stood, which is
+when it was complete on the wire. So entries are in order of completion, and `seq` may step back there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from pydantic import ValidationError
+
+from lsp_tap.journal.lines import decode_part, parse_json
+from lsp_tap.journal.records import (
+    FORMAT_VERSION,
+    RECORD_BY_KIND,
+    BodyPart,
+    ClientStarted,
+    Frame,
+    ProjectObserved,
+    Record,
+    TapStarted,
+)
+
+UnreadableReason: TypeAlias = Literal[
+    "torn line", "not JSON", "not a record", "unknown kind", "newer format", "stray part", "unreadable file"
+]
+JournalKind: TypeAlias = Literal["server", "client", "observed"]
+
+_BLOCK_BYTES: Final = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A place that could not be read: `line` from 1, `offset` in bytes. `detail` is for people."""
+
+    line: int
+    offset: int
+    reason: UnreadableReason
+    detail: str
+
+
+Entry: TypeAlias = Record | Unreadable
+
+
+@dataclass(slots=True)
+class _PartialFrame:
+    frame: Frame
+    body: bytearray = field(default_factory=bytearray)
+    parts: int = 0
+
+    def complete(self) -> Frame:
+        fields: dict[str, object] = {}
+        if self.parts != self.frame.body_parts:
+            fields["error"] = f"body is incomplete: {self.parts} of {self.frame.body_parts} parts"
+        else:
+            fields |= _parse_body(bytes(self.body))
+        return self.frame.model_copy(update=fields)
+
+
+class JournalReader:
+    """Reads one file as it grows: `read_new` yields what was added since the last call.
+
+    A torn last line and a frame whose parts are not all there yet wait for the next call; `read_rest` gives
+    them up. A file that became shorter or was replaced is not followed: a journal only ever grows.
+    """
+
+    def __init__(self, path: Path, *, offset: int = 0) -> None:
+        """`offset` is where a line begins, as `self.offset` was once; parts of a frame from before it are
+        strays.
+        """
+        self.path = path
+        self.offset = offset
+        self._line = 0
+        self._torn_at: int | None = None
+        self._partial: dict[int, _PartialFrame] = {}
+        self._stopped = False
+
+    def read_new(self) -> Iterator[Entry]:
+        try:
+            with self.path.open("rb", buffering=_BLOCK_BYTES) as file:
+                file.seek(self.offset)
+                for line in file:
+                    if self._stopped:
+                        return
+                    if not line.endswith(b"\n"):
+                        self._torn_at = self.offset
+                        return
+                    at = self.offset
+                    self.offset += len(line)
+                    self._line += 1
+                    yield from self._step(line, at)
+                self._torn_at = None
+        except OSError as error:
+            yield Unreadable(self._line + 1, self.offset, "unreadable file", error.strerror or str(error))
+
+    def read_rest(self) -> Iterator[Entry]:
+        """What is left when nothing more will be written: incomplete frames, then the torn line."""
+        yield from self.read_new()
+        for partial in self._partial.values():
+            yield partial.complete()
+        self._partial.clear()
+        if self._torn_at is not None:
+            yield Unreadable(self._line + 1, self._torn_at, "torn line", "the recorder was stopped while writing")
+
+    def _step(self, line: bytes, at: int) -> Iterator[Entry]:
+        record = parse_line(line, line_number=self._line, offset=at)
+        match record:
+            case Frame(body_parts=int()):
+                self._partial[record.seq] = _PartialFrame(record)
+            case BodyPart():
+                yield from self._add_part(record, at)
+            case TapStarted() | ClientStarted() | ProjectObserved() if record.format > FORMAT_VERSION:
+                self._stopped = True
+                detail = f"format {record.format}; this lsp-tap reads up to {FORMAT_VERSION}: upgrade it"
+                yield Unreadable(self._line, at, "newer format", detail)
+            case None:
+                pass
+            case _:
+                yield record
+
+    def _add_part(self, part: BodyPart, at: int) -> Iterator[Entry]:
+        partial = self._partial.get(part.of)
+        if partial is None or part.part != partial.parts:
+            yield Unreadable(self._line, at, "stray part", f"part {part.part} of frame {part.of} has no place")
+            return
+        partial.body += decode_part(part.text, part.base64)
+        partial.parts += 1
+        if partial.parts == partial.frame.body_parts:
+            del self._partial[part.of]
+            yield partial.complete()
+
+
+def read_journal(path: Path) -> Iterator[Entry]:
+    """All of a journal. Never raises for what is in the file, nor when it cannot be opened."""
+    return JournalReader(path).read_rest()
+
+
+def read_lines(path: Path) -> Iterator[Entry]:
+    """A journal's records as they are in the file, parts not put together."""
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            record = parse_line(line, line_number=number, offset=offset)
+            if record is not None:
+                yield record
+            offset += len(line)
+
+
+def parse_line(line: bytes, *, line_number: int = 1, offset: int = 0) -> Entry | None:
+    """One line; None when it is blank."""
+
+    def unreadable(reason: UnreadableReason, detail: str) -> Unreadable:
+        return Unreadable(line_number, offset, reason, detail)
+
+    try:
+        fields = json.loads(line.decode())
+    except (ValueError, RecursionError) as error:
+        return unreadable("not JSON", str(error)) if line.strip() else None
+    if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
+        return unreadable("not a record", "not an object with a kind")
+    model = RECORD_BY_KIND.get(fields["kind"])
+    if model is None:
+        return unreadable("unknown kind", fields["kind"])
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        if first["type"] == "string_unicode":
+            # JavaScript writes half of a surrogate pair as its escape. Text as such is worth more than that
+            # half.
+            scrubbed = json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace")
+            return parse_line(scrubbed, line_number=line_number, offset=offset)
+        place = ".".join(map(str, first["loc"]))
+        return unreadable("not a record", f"{fields['kind']}.{place}: {first['msg']}")
+
+
+def _parse_body(body: bytes) -> dict[str, object]:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        return {"error": f"not UTF-8 at byte {error.start}"}
+    message, json_error = parse_json(text.removeprefix("\ufeff"))
+    return {"message": message} if json_error is None else {"body": text, "error": json_error}
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One file of a journal folder. `first` is its first record, None when that cannot be read."""
+
+    path: Path
+    kind: JournalKind
+    first: Record | None
+
+    def __iter__(self) -> Iterator[Entry]:
+        return read_journal(self.path)
+
+
+def read_folder(folder: Path) -> list[Journal]:
+    """The journals of a `tap/` folder in order of their start. Files that are none are left out; no folder,
+    none.
+    """
+    journals = [journal for path in _list_files(folder) if (journal := read_head(path)) is not None]
+    return sorted(journals, key=lambda journal: (journal.first.time_us if journal.first else 0, journal.path.name))
+
+
+def _list_files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.glob("*.jsonl") if path.is_file() and not path.is_symlink())
+
+
+def read_head(path: Path) -> Journal | None:
+    """What kind of journal a file is, by its name, else by its first record; None when it is no journal."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline()
+    except OSError:
+        line = b""
+    entry = parse_line(line) if line.endswith(b"\n") else None
+    first = None if isinstance(entry, Unreadable) else entry
+    by_name: dict[str, JournalKind] = {"server-": "server", "client-": "client", "observed": "observed"}
+    for prefix, kind in by_name.items():
+        if path.name.startswith(prefix):
+            return Journal(path, kind, first)
+    match first:
+        case TapStarted():
+            return Journal(path, "server", first)
+        case ClientStarted():
+            return Journal(path, "client", first)
+        case ProjectObserved():
+            return Journal(path, "observed", first)
+    return None

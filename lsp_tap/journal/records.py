@@ -1,0 +1,388 @@
+"""The records of a journal, typed: one model a kind, named in the past tense, fields as `FORMAT.md` has them.
+
+Unknown fields are kept (`model_extra`) and mean nothing here. An optional field that was absent is `None`;
+where the difference between absent and `null` matters, `model_fields_set` tells.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+FORMAT_VERSION: Final = 1
+
+Direction: TypeAlias = Literal["client_to_server", "server_to_client"]
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Recorded(_Plain):
+    """What every record has. `monotonic_us` compares within one file only; `time_us` is wall clock, Unix
+    epoch.
+    """
+
+    seq: int
+    time_us: int
+    monotonic_us: int
+
+
+# The tap's journal
+
+
+class TapStarted(Recorded):
+    kind: Literal["tap_started"]
+    format: int
+    recorder: str
+    name: str
+    command: tuple[str, ...]
+    executable: str | None = None
+    cwd: str
+    pid: int
+    parent_pid: int | None = None
+    client: str | None = None
+    client_pid: int | None = None
+    python: str | None = None
+    platform: str | None = None
+    environment: dict[str, str] = {}
+    probe: bool = False
+
+
+class ServerStarted(Recorded):
+    kind: Literal["server_started"]
+    pid: int
+
+
+class Frame(Recorded):
+    """One framed message.
+
+    `message` is any JSON value and `None` also when there is none: `has_message` tells. The reader puts it
+    back together when the body was written in parts; a body that is not all there, or not JSON, has
+    `error`.
+    """
+
+    kind: Literal["frame"]
+    direction: Direction
+    raw_length: int
+    probe: bool = False
+    header: str | None = None
+    body: str | None = None
+    body_base64: str | None = None
+    body_parts: int | None = None
+    error: str | None = None
+    message: Any = None
+
+    @property
+    def has_message(self) -> bool:
+        return "message" in self.model_fields_set
+
+
+class BodyPart(Recorded):
+    """A piece of a large frame's body. The reader consumes these; only `read_lines` shows them."""
+
+    kind: Literal["body_part"]
+    of: int
+    part: int
+    text: str | None = None
+    base64: str | None = None
+
+
+class InvalidBytes(Recorded):
+    kind: Literal["invalid"]
+    direction: Direction
+    raw_length: int
+    text: str | None = None
+    base64: str | None = None
+    reason: str
+
+
+class StderrWritten(Recorded):
+    kind: Literal["stderr"]
+    text: str
+
+
+class ProbingStopped(Recorded):
+    kind: Literal["probe_stopped"]
+    reason: str
+
+
+class Dropped(Recorded):
+    kind: Literal["dropped"]
+    count: int
+    bytes: int | None = None
+    reason: str | None = None
+
+
+class ServerExited(Recorded):
+    kind: Literal["server_exited"]
+    code: int | None = None
+    signal: int | None = None
+
+
+class TapStopped(Recorded):
+    kind: Literal["tap_stopped"]
+    reason: str
+    exit_code: int | None = None
+
+
+# A client's journal
+
+
+class ClientNamed(_Plain):
+    name: str
+    version: str | None = None
+
+
+class ErrorNamed(_Plain):
+    name: str | None = None
+    message: str | None = None
+
+
+class CacheTokens(_Plain):
+    read: int | None = None
+    write: int | None = None
+
+
+class Tokens(_Plain):
+    input: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    cache: CacheTokens | None = None
+
+
+class FileState(_Plain):
+    """One of FILES: the text under `sha256`, or `skipped` says why it is not known. `existed: false` is an
+    empty text.
+    """
+
+    path: str
+    existed: bool | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+    skipped: str | None = None
+
+
+class FileChange(_Plain):
+    file: str
+    additions: int | None = None
+    deletions: int | None = None
+
+
+class ClientStarted(Recorded):
+    kind: Literal["client_started"]
+    format: int
+    recorder: str
+    client: ClientNamed | None = None
+    pid: int | None = None
+    directory: str | None = None
+    worktree: str | None = None
+
+
+class TextStored(Recorded):
+    kind: Literal["text_stored"]
+    sha256: str
+    text: str
+
+
+class _OfSession(Recorded):
+    session_id: str
+
+
+class _OfMessage(_OfSession):
+    message_id: str
+
+
+class SessionUpdated(_OfSession):
+    kind: Literal["session_updated"]
+    parent_id: str | None = None
+    title: str | None = None
+    directory: str | None = None
+    client_version: str | None = None
+    created_ms: float | None = None
+    updated_ms: float | None = None
+
+
+class MessageUpdated(_OfMessage):
+    kind: Literal["message_updated"]
+    role: str
+    parent_id: str | None = None
+    agent: str | None = None
+    model: str | None = None
+    created_ms: float | None = None
+    completed_ms: float | None = None
+    finish: str | None = None
+    error: ErrorNamed | None = None
+    tokens: Tokens | None = None
+    cost: float | None = None
+
+
+class TextUpdated(_OfMessage):
+    kind: Literal["text_updated"]
+    part_id: str
+    text_kind: str
+    text: str
+    synthetic: bool | None = None
+
+
+class FileAttached(_OfMessage):
+    kind: Literal["file_attached"]
+    part_id: str
+    filename: str | None = None
+    url: str | None = None
+    mime: str | None = None
+
+
+class ToolStarting(_OfSession):
+    kind: Literal["tool_starting"]
+    call_id: str
+    tool: str
+    args: Any = None
+    files: tuple[FileState, ...] = ()
+
+
+class ToolFinished(_OfSession):
+    kind: Literal["tool_finished"]
+    call_id: str
+    tool: str
+    files: tuple[FileState, ...] = ()
+    diagnostics: Any = None
+
+
+class ToolUpdated(_OfMessage):
+    kind: Literal["tool_updated"]
+    part_id: str
+    call_id: str
+    tool: str
+    status: str
+    args: Any = None
+    output: str | None = None
+    error: str | None = None
+    metadata: Any = None
+    title: str | None = None
+    start_ms: float | None = None
+    end_ms: float | None = None
+    exit_code: int | None = None
+
+
+class StepUpdated(_OfMessage):
+    kind: Literal["step_updated"]
+    part_id: str
+    step: str
+    snapshot: str | None = None
+    files: tuple[str, ...] | None = None
+    reason: str | None = None
+    tokens: Tokens | None = None
+    cost: float | None = None
+
+
+class ParametersChosen(_OfSession):
+    kind: Literal["parameters_chosen"]
+    message_id: str | None = None
+    agent: str | None = None
+    model: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+
+
+class FilesChanged(_OfSession):
+    kind: Literal["files_changed"]
+    message_id: str | None = None
+    files: tuple[FileChange, ...] = ()
+
+
+class PermissionReplied(_OfSession):
+    kind: Literal["permission_replied"]
+    permission_id: str | None = None
+    call_id: str | None = None
+    response: str | None = None
+
+
+class SessionStatus(_OfSession):
+    kind: Literal["session_status"]
+    status: str
+    attempt: int | None = None
+    message: str | None = None
+
+
+class SessionIdle(_OfSession):
+    kind: Literal["session_idle"]
+
+
+class SessionErrored(Recorded):
+    kind: Literal["session_error"]
+    session_id: str | None = None
+    error: ErrorNamed | None = None
+
+
+class ClientStopped(Recorded):
+    kind: Literal["client_stopped"]
+
+
+# observed.jsonl
+
+
+class GitObserved(_Plain):
+    branch: str | None = None
+    head: str | None = None
+    uncommitted_changes: bool | int | None = None
+    status: Any = None
+
+
+class ProjectObserved(Recorded):
+    kind: Literal["project_observed"]
+    format: int
+    session_id: str
+    message_id: str | None = None
+    directory: str
+    project_type: str | None = None
+    file_count: int | None = None
+    files: tuple[str, ...] = ()
+    git: GitObserved | None = None
+
+
+Record: TypeAlias = (
+    TapStarted
+    | ServerStarted
+    | Frame
+    | BodyPart
+    | InvalidBytes
+    | StderrWritten
+    | ProbingStopped
+    | Dropped
+    | ServerExited
+    | TapStopped
+    | ClientStarted
+    | TextStored
+    | SessionUpdated
+    | MessageUpdated
+    | TextUpdated
+    | FileAttached
+    | ToolStarting
+    | ToolFinished
+    | ToolUpdated
+    | StepUpdated
+    | ParametersChosen
+    | FilesChanged
+    | PermissionReplied
+    | SessionStatus
+    | SessionIdle
+    | SessionErrored
+    | ClientStopped
+    | ProjectObserved
+)
+
+
+def _kind_of(model: type[Recorded]) -> str:
+    kind: str = get_args(model.model_fields["kind"].annotation)[0]
+    return kind
+
+
+RECORD_BY_KIND: Final[dict[str, type[Record]]] = {_kind_of(model): model for model in get_args(Record)}
+
+
+def journal_schema() -> dict[str, Any]:
+    """The JSON Schema of one line of a journal."""
+    adapter: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **adapter.json_schema()}

@@ -1,0 +1,123 @@
+"""Which tool call wrote which document version.
+
+Every version the servers saw is matched with the calls the plugin saw, by file, window and text:
+
+1. calls whose window (before-hook to after-hook) holds the moment the server was told, and which name the file. The
+   client tells its servers inside that window. If several overlap, the one whose own text it is: the text read in the
+   after-hook, or the old text with the call's replacement made.
+2. otherwise the text became known late, at somebody's later touch: calls that ended since the server's last text of
+   that file and that changed it (an edit's own text; a command whose step lists the file as patched), the last of them.
+3. otherwise nobody's call: external (a person in an editor).
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pygls.uris import to_fs_path
+
+from lsp_tap.session.history import Call, HistoryFold, SessionHistory
+from lsp_tap.timeline.fold import Change
+from lsp_tap.timeline.steps import FirstSight
+
+CLOCK_SLACK_US: Final = 20_000
+"""Two processes' readings of one wall clock, one of them in whole milliseconds."""
+
+READING_TOOLS: Final = frozenset({"read", "glob", "grep", "list", "lsp", "webfetch", "todowrite", "todoread", "skill"})
+
+
+def find_path(uri: str) -> str:
+    """The file a uri means, or the uri itself where it is none."""
+    return to_fs_path(uri) or uri
+
+
+def find_files(call: Call, directory: str) -> list[str]:
+    """The files a call named as about to be changed, absolute, in the order it named them."""
+    named = [*call.files_before, *call.files_after]
+    if not named and call.tool not in READING_TOOLS and isinstance(call.args, dict):
+        path = call.args.get("filePath")
+        named = [path] if isinstance(path, str) else []
+    return list(dict.fromkeys(os.path.normpath(os.path.join(directory, path)) for path in named))
+
+
+class Attribution:
+    """Answers for all sessions of a recording, since they share the servers."""
+
+    def __init__(self, history: HistoryFold) -> None:
+        self._history = history
+        self._by_file: dict[str, list[Call]] = {}
+        self._patching: dict[str, list[Call]] = {}
+        for session in history.sessions.values():
+            self._index(session)
+
+    def _index(self, session: SessionHistory) -> None:
+        for call in session.calls.values():
+            for path in find_files(call, session.directory):
+                self._by_file.setdefault(path, []).append(call)
+        for message in session.messages.values():
+            commands = [c for c in map(session.calls.get, message.calls) if c and c.tool not in READING_TOOLS]
+            for path in dict.fromkeys(message.patched_files):
+                absolute = os.path.normpath(os.path.join(session.directory, path))
+                unnamed = [c for c in commands if not find_files(c, session.directory)]
+                self._patching.setdefault(absolute, []).extend(unnamed)
+
+    def find_first_sight(self, change: Change) -> FirstSight:
+        """What a document's first version was: read as it stood, created, or written over unseen."""
+        path = find_path(change.uri)
+        for call in self._in_window(path, change):
+            before = call.files_before.get(path)
+            if before is not None and before.existed is False:
+                return "created"
+            if before is None or self._history.text_of(before) != change.text:
+                return "written"
+        return "read"
+
+    def find_owner(self, change: Change, previous: Change | None) -> Call | None:
+        """The call that wrote `change`; `previous` is the server's version before it. None: nobody's call."""
+        path = find_path(change.uri)
+        inside = self._in_window(path, change)
+        if inside:
+            return max(inside, key=lambda call: (self._fits(call, path, change), -(call.start_us or 0)))
+        since = previous.time_us if previous else 0
+        late = [
+            call
+            for call in self._by_file.get(path, ())
+            if self._ended_between(call, since, change.time_us) and self._fits(call, path, change)
+        ]
+        late += [c for c in self._patching.get(path, ()) if self._ended_between(c, since, change.time_us)]
+        return max(late, key=lambda call: call.end_us or 0, default=None)
+
+    def _in_window(self, path: str, change: Change) -> list[Call]:
+        """The calls that were running then or, clocks being two, ran about then and left that very text."""
+
+        def runs(call: Call, slack_us: int) -> bool:
+            if call.start_us is None:
+                return False
+            return call.start_us - slack_us <= change.time_us <= (call.end_us or change.time_us) + slack_us
+
+        calls = self._by_file.get(path, ())
+        inside = [call for call in calls if runs(call, 0)]
+        return inside or [c for c in calls if runs(c, CLOCK_SLACK_US) and self._fits(c, path, change)]
+
+    @staticmethod
+    def _ended_between(call: Call, since_us: int, until_us: int) -> bool:
+        return call.end_us is not None and since_us - CLOCK_SLACK_US <= call.end_us <= until_us + CLOCK_SLACK_US
+
+    def _fits(self, call: Call, path: str, change: Change) -> int:
+        """How surely the text of `change` is this call's: 2 its replacement made, 1 the text it left, 0 not."""
+        if change.previous is not None and change.text in _replacements(call.args, change.previous):
+            return 2
+        return int(self._history.text_of(call.files_after.get(path)) == change.text)
+
+
+def _replacements(args: Any, text: str) -> Iterable[str]:
+    """The texts an edit's arguments can make of `text`."""
+    if not isinstance(args, Mapping):
+        return ()
+    old, new = args.get("oldString"), args.get("newString")
+    if isinstance(old, str) and isinstance(new, str) and old and old in text:
+        return text.replace(old, new, 1), text.replace(old, new)
+    content = args.get("content")
+    return (content,) if isinstance(content, str) else ()

@@ -1,0 +1,163 @@
+"""What calls and turns did to the diagnostics: steps of the timeline, by who wrote them, summed."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lsp_tap.session.attribution import Attribution, find_files, find_path
+from lsp_tap.session.history import Call, HistoryFold, SessionHistory
+from lsp_tap.session.models import Diagnostics, Lsp
+from lsp_tap.session.sums import CallMeasure, OwnedStep, Sums, is_within
+from lsp_tap.timeline.fold import Change, ServerTimeline
+from lsp_tap.timeline.steps import Freshness, find_state, find_steps
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    timeline: ServerTimeline
+    steps: list[OwnedStep]
+    known_since_us: dict[str, int]
+
+
+class Measuring:
+    """All servers of a recording, measured against all its calls."""
+
+    def __init__(self, history: HistoryFold, timelines: Iterable[ServerTimeline]) -> None:
+        self._history = history
+        self._attribution = Attribution(history)
+        self._servers = [self._own(timeline) for timeline in timelines]
+
+    def _own(self, timeline: ServerTimeline) -> _Server:
+        previous: dict[str, Change] = {}
+        before: dict[Change, Change | None] = {}
+        known: dict[str, int] = {}
+        for change in timeline.changes:
+            before[change] = previous.get(change.uri)
+            previous[change.uri] = change
+            known.setdefault(change.uri, change.time_us)
+        for report in timeline.reports:
+            known.setdefault(report.uri, report.time_us)
+        steps = [
+            OwnedStep(step, self._attribution.find_owner(step.change, before[step.change]))
+            for step in find_steps(timeline, self._attribution.find_first_sight)
+        ]
+        return _Server(timeline, steps, known)
+
+    def _servers_of(self, session: SessionHistory) -> list[_Server]:
+        """Those of the same client process; where a tap did not know its client, those in the session's directory."""
+        return [
+            server
+            for server in self._servers
+            if (
+                server.timeline.client_pid in session.client_pids
+                if server.timeline.client_pid is not None and session.client_pids
+                else is_within(server.timeline.cwd, session.directory)
+            )
+        ]
+
+    def _find_family(self, session: SessionHistory) -> dict[str, SessionHistory]:
+        """The session and the sub-agents' sessions below it."""
+        family = {session.session_id: session}
+        while True:
+            more = {
+                child.session_id: child
+                for child in self._history.sessions.values()
+                if child.session_id not in family and child.latest is not None and child.latest.parent_id in family
+            }
+            if not more:
+                return family
+            family |= more
+
+    def _call_in(self, session: SessionHistory, owner: Call, family: dict[str, SessionHistory]) -> Call | None:
+        """The call of `session` that `owner` is part of: itself, or the one that started its sub-agent's session."""
+        session_id = owner.session_id
+        while session_id != session.session_id:
+            child = family.get(session_id)
+            parent_id = child.latest.parent_id if child and child.latest else None
+            parent = family.get(parent_id or "")
+            if child is None or parent is None:
+                return None
+            owner = next((c for c in parent.calls.values() if c.child_session_id == session_id), owner)
+            if owner.session_id != parent.session_id:
+                return None
+            session_id = parent.session_id
+        return owner
+
+    def measure_call(self, session: SessionHistory, call: Call) -> CallMeasure | None:
+        """What one call did; None for a call that changed no file anybody's server could know of."""
+        family = self._find_family(session)
+        files = find_files(call, session.directory)
+        sums = Sums(session.directory)
+        for server in self._servers_of(session):
+            mine = [o.owner is not None and self._call_in(session, o.owner, family) is call for o in server.steps]
+            for run in _runs(server.steps, mine):
+                sums.add_span(run, lambda owner: True)
+            if not any(mine) and call.status == "completed":
+                silent = _judge_silence(server.timeline, files, call)
+                if silent is not None:
+                    sums.freshness.append(silent)
+                    sums.servers.add(server.timeline.name)
+        if not sums.steps and not (files and call.status == "completed"):
+            return None
+        return sums.build_call_measure()
+
+    def measure_span(
+        self, session: SessionHistory, start_us: int, end_us: int, limit_us: float, calls: Sequence[Call]
+    ) -> tuple[Lsp, Diagnostics]:
+        """What all calls between two times did, and the diagnostics at the start.
+
+        Steps that none of the session's calls (nor its sub-agents') wrote count as external. Documents that became
+        known after `end_us` do not count.
+        """
+        family = self._find_family(session)
+        sums = Sums(session.directory)
+
+        def is_ours(owner: Call | None) -> bool:
+            return owner is not None and owner.session_id in family
+
+        for server in self._servers_of(session):
+            ours = [
+                start_us <= o.step.change.time_us < limit_us and (is_ours(o.owner) or o.step.change.time_us <= end_us)
+                for o in server.steps
+            ]
+            known = server.known_since_us
+            for run in _runs(server.steps, ours, whole=True):
+                sums.add_span(run, is_ours, lambda uri, known=known: known[uri] <= end_us)  # type: ignore[misc]
+            if not any(ours):
+                state = find_state(server.timeline, end_us if limit_us == float("inf") else int(limit_us))
+                still = [d for uri, s in state.items() if known[uri] <= end_us for d in s.diagnostics]
+                sums.add_still(server.timeline.name, still, has_state=bool(state))
+            edited = [(c, f) for c in calls if c.status == "completed" and (f := find_files(c, session.directory))]
+            for call, files in edited:
+                if not any(o.owner is call for o in server.steps):
+                    silent = _judge_silence(server.timeline, files, call)
+                    if silent is not None:
+                        sums.freshness.append(silent)
+        return sums.build_lsp(), sums.diagnostics(sums.before)
+
+
+def _judge_silence(timeline: ServerTimeline, files: Sequence[str], call: Call) -> Freshness | None:
+    """How sure the state is after a call whose text never reached a server; None: such files are not its concern."""
+    known = {find_path(change.uri) for change in timeline.changes}
+    suffixes = {os.path.splitext(path)[1] for path in known}
+    if not any(path in known or os.path.splitext(path)[1] in suffixes for path in files):
+        return None
+    if any(ending.crashed and ending.time_us <= (call.end_us or ending.time_us) for ending in timeline.endings):
+        return "server-dead"
+    return "stale" if known.intersection(files) else None
+
+
+def _runs(steps: Sequence[OwnedStep], wanted: Sequence[bool], *, whole: bool = False) -> list[list[OwnedStep]]:
+    """The runs of wanted steps; with `whole`, one run from the first wanted to the last."""
+    if whole:
+        numbers = [number for number, want in enumerate(wanted) if want]
+        return [list(steps[numbers[0] : numbers[-1] + 1])] if numbers else []
+    runs: list[list[OwnedStep]] = []
+    for number, owned in enumerate(steps):
+        if wanted[number]:
+            if number == 0 or not wanted[number - 1]:
+                runs.append([])
+            runs[-1].append(owned)
+    return runs

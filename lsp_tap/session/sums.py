@@ -1,0 +1,212 @@
+"""Adding up: spans of several servers become the numbers and lists of the contract."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lsp_tap.session.attribution import find_path
+from lsp_tap.session.history import Call
+from lsp_tap.session.models import (
+    Baseline,
+    ClearanceCounts,
+    ClearedFinding,
+    Counted,
+    Delta,
+    Diagnostics,
+    Finding,
+    Lsp,
+)
+from lsp_tap.timeline.clearance import ClearedBy, classify_clearance
+from lsp_tap.timeline.diagnostics import Diagnostic, Severity
+from lsp_tap.timeline.linemap import LineMap
+from lsp_tap.timeline.span import Traced, fold_span
+from lsp_tap.timeline.steps import FRESHNESS_ORDER, Freshness, Step
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedStep:
+    """A step and the call that wrote it; None: nobody's."""
+
+    step: Step
+    owner: Call | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallMeasure:
+    """What a call did. `before` and `after` are of the documents it wrote or whose errors it changed."""
+
+    before: Diagnostics
+    after: Diagnostics
+    delta: Delta
+
+
+class Sums:
+    """Adds up spans of several servers."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.steps: list[Step] = []
+        self.before: list[Diagnostic] = []
+        self.after: list[Diagnostic] = []
+        self.persisted: list[Diagnostic] = []
+        self.cleared: list[Traced] = []
+        self.introduced: list[Traced] = []
+        self.external_cleared: list[Diagnostic] = []
+        self.external_introduced: list[Diagnostic] = []
+        self.freshness: list[Freshness] = []
+        self.servers: set[str] = set()
+        self.known = self.unknown = 0
+
+    def add_span(
+        self,
+        run: Sequence[OwnedStep],
+        is_ours: Callable[[Call | None], bool],
+        counts: Callable[[str], bool] = lambda uri: True,
+    ) -> None:
+        steps = [owned.step for owned in run]
+        owners = {id(owned.step): owned.owner for owned in run}
+        span = fold_span(steps, counts)
+        self.steps += steps
+        self.servers.add(steps[0].server)
+        self.before += span.before
+        self.after += span.after
+        self.persisted += span.persisted
+        for found, ours, external in (
+            (span.cleared, self.cleared, self.external_cleared),
+            (span.introduced, self.introduced, self.external_introduced),
+        ):
+            for traced in found:
+                if is_ours(owners[id(traced.step)]):
+                    ours.append(traced)
+                else:
+                    external.append(traced.diagnostic)
+        self.known += len(span.known)
+        self.unknown += len(span.altered - span.known)
+        last = {step.change.uri: step for step in steps if is_ours(owners[id(step)])}
+        self.freshness += [step.freshness for step in last.values()]
+
+    def add_still(self, server: str, diagnostics: Sequence[Diagnostic], *, has_state: bool) -> None:
+        """A server whose documents nobody altered."""
+        self.before += diagnostics
+        self.after += diagnostics
+        self.persisted += diagnostics
+        if has_state:
+            self.servers.add(server)
+            self.known += 1
+
+    def _find_baseline(self) -> Baseline:
+        if not self.known:
+            return "none"
+        return "partial" if self.unknown else "observed"
+
+    def _find_freshness(self) -> Freshness:
+        if self.freshness:
+            return max(self.freshness, key=FRESHNESS_ORDER.index)
+        return "fresh" if self.known else "no-server"
+
+    def diagnostics(self, found: Iterable[Diagnostic]) -> Diagnostics:
+        ordered = sorted(found)
+        return Diagnostics(
+            errors=tuple(self._finding(d) for d in ordered if d.severity is Severity.ERROR),
+            warnings=tuple(self._finding(d) for d in ordered if d.severity is Severity.WARNING),
+        )
+
+    def _finding(self, diagnostic: Diagnostic) -> Finding:
+        return Finding(**self._fields(diagnostic))
+
+    def _fields(self, diagnostic: Diagnostic) -> dict[str, Any]:
+        path = find_path(diagnostic.uri)
+        relative = os.path.relpath(path, self.directory) if is_within(path, self.directory) else path
+        return {
+            "file": relative,
+            "line": diagnostic.line + 1,
+            "column": diagnostic.column + 1,
+            "message": diagnostic.message,
+            "severity": "error" if diagnostic.severity is Severity.ERROR else "warning",
+            "code": diagnostic.code,
+            "source": diagnostic.source,
+            "server": diagnostic.server,
+        }
+
+    def build_call_measure(self) -> CallMeasure:
+        touched = {step.change.uri for step in self.steps}
+        touched |= {traced.diagnostic.uri for traced in self.cleared + self.introduced}
+        settled = [step.settled_us for step in self.steps]
+        elapsed = [(s - step.change.time_us) / 1000 for s, step in zip(settled, self.steps, strict=True) if s]
+        delta = Delta(
+            cleared=tuple(
+                ClearedFinding(**self._fields(traced.diagnostic), cleared_by=_classify(traced))
+                for traced in _errors(self.cleared)
+            ),
+            introduced=tuple(self._finding(traced.diagnostic) for traced in _errors(self.introduced)),
+            persisted=sum(d.uri in touched for d in _only(self.persisted, Severity.ERROR)),
+            freshness=self._find_freshness(),
+            baseline=self._find_baseline(),
+            elapsed_ms=max(elapsed) if elapsed and all(settled) else None,
+            warnings=Counted(
+                cleared=len(_only(_of(self.cleared), Severity.WARNING)),
+                introduced=len(_only(_of(self.introduced), Severity.WARNING)),
+                persisted=sum(d.uri in touched for d in _only(self.persisted, Severity.WARNING)),
+            ),
+            servers=tuple(sorted(self.servers)),
+        )
+        return CallMeasure(
+            before=self.diagnostics(d for d in self.before if d.uri in touched),
+            after=self.diagnostics(d for d in self.after if d.uri in touched),
+            delta=delta,
+        )
+
+    def build_lsp(self) -> Lsp:
+        baseline = self._find_baseline()
+        by: dict[ClearedBy, int] = {"fix": 0, "suppression": 0, "deletion": 0}
+        for traced in _errors(self.cleared):
+            by[_classify(traced)] += 1
+
+        def count(found: Iterable[Diagnostic], severity: Severity) -> int | None:
+            return None if baseline == "none" else len(_only(found, severity))
+
+        cleared, introduced = _of(self.cleared), _of(self.introduced)
+        return Lsp(
+            errors_before=count(self.before, Severity.ERROR),
+            errors_after=count(self.after, Severity.ERROR),
+            errors_cleared=count(cleared, Severity.ERROR),
+            errors_introduced=count(introduced, Severity.ERROR),
+            errors_persisted=count(self.persisted, Severity.ERROR),
+            warnings_before=count(self.before, Severity.WARNING),
+            warnings_after=count(self.after, Severity.WARNING),
+            warnings_cleared=count(cleared, Severity.WARNING),
+            warnings_introduced=count(introduced, Severity.WARNING),
+            warnings_persisted=count(self.persisted, Severity.WARNING),
+            external_cleared=count(self.external_cleared, Severity.ERROR),
+            external_introduced=count(self.external_introduced, Severity.ERROR),
+            cleared_by=ClearanceCounts(**by),
+            baseline=baseline,
+            freshness=self._find_freshness(),
+            servers=tuple(sorted(self.servers)),
+        )
+
+
+def _of(found: Iterable[Traced]) -> list[Diagnostic]:
+    return [traced.diagnostic for traced in found]
+
+
+def _only(found: Iterable[Diagnostic], severity: Severity) -> list[Diagnostic]:
+    return [diagnostic for diagnostic in found if diagnostic.severity is severity]
+
+
+def _errors(found: Iterable[Traced]) -> list[Traced]:
+    errors = (traced for traced in found if traced.diagnostic.severity is Severity.ERROR)
+    return sorted(errors, key=lambda traced: traced.diagnostic)
+
+
+def _classify(traced: Traced) -> ClearedBy:
+    uri, step = traced.diagnostic.uri, traced.step
+    lines = LineMap(step.before[uri].text, step.after[uri].text)
+    return classify_clearance(traced.at_step, lines)
+
+
+def is_within(path: str, directory: str) -> bool:
+    return bool(directory) and (path == directory or path.startswith(directory.rstrip("/") + "/"))

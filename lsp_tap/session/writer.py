@@ -1,0 +1,164 @@
+"""The session writer: from a project's journals to `session-<id>.json`, `dspy-<id>.json` and `plugin.log`.
+
+Files are replaced whole or not at all. Two writers at once (every idle session starts one) take turns, and each reads
+the journals after it got its turn, so the last one to write has seen the most. A `dspy-<id>.json` that a recomputation
+no longer justifies is removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock
+
+from lsp_tap.errors import LspTapError
+from lsp_tap.session.build import Builder
+from lsp_tap.session.models import SessionFile, TrainingFile, Written
+from lsp_tap.session.recording import Recording
+
+SETTLE_LIMIT_S: Final = 10.0
+QUIET_S: Final = 0.25
+_POLL_S: Final = 0.05
+
+
+class SessionNotRecorded(LspTapError):
+    """`session_id` occurs in no journal of `folder`, or begins several that do."""
+
+    def __init__(self, session_id: str, folder: Path) -> None:
+        super().__init__(session_id, folder)
+        self.session_id, self.folder = session_id, folder
+
+    def __str__(self) -> str:
+        return f"no session {self.session_id!r} in {self.folder}: `lsp-tap sessions` lists the recorded ones"
+
+
+def find_session(wanted: str, session_ids: Sequence[str], folder: Path) -> str:
+    """The session meant by an id, the beginning of one, or `last`. `session_ids` are in the order of their recording.
+
+    Raises SessionNotRecorded.
+    """
+    if wanted == "last" and session_ids:
+        return session_ids[-1]
+    if wanted in session_ids:
+        return wanted
+    begun = [session_id for session_id in session_ids if session_id.startswith(wanted)]
+    if len(begun) != 1:
+        raise SessionNotRecorded(wanted, folder)
+    return begun[0]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenSession:
+    """What was written for one session. `training_path` is None where no turn succeeded."""
+
+    session: SessionFile
+    training: TrainingFile | None
+    session_path: Path
+    training_path: Path | None
+
+
+def wait_settled(recording: Recording, limit_s: float = SETTLE_LIMIT_S) -> bool:
+    """Wait until the recorders that still run are quiet and no server owes an answer; False at the time limit."""
+    deadline, last_new = time.monotonic() + limit_s, time.monotonic()
+    while True:
+        now = time.monotonic()
+        if recording.read():
+            last_new = now
+        if not recording.has_live_recorders():
+            return True
+        if now - last_new >= QUIET_S and not recording.is_waiting():
+            return True
+        if now >= deadline:
+            return False
+        time.sleep(_POLL_S)
+
+
+def write_sessions(
+    folder: Path,
+    session_ids: Iterable[str] | None = None,
+    *,
+    settle_limit_s: float = 0.0,
+    history_limit: int | None = None,
+) -> list[WrittenSession]:
+    """(Re)compute the files of the given sessions, or of all, in `folder` (the `.opencode-logs`).
+
+    Raises SessionNotRecorded, and OSError where the folder cannot be written.
+    """
+    recording = Recording(folder)
+    wait_settled(recording, settle_limit_s)
+    with FileLock(folder / "tap" / ".write.lock", mode=0o600):
+        recording.read()
+        builder = Builder(recording.history, recording.timelines, history_limit=history_limit)
+        wanted = sorted(recording.history.sessions) if session_ids is None else list(session_ids)
+        for session_id in wanted:
+            if session_id not in recording.history.sessions:
+                raise SessionNotRecorded(session_id, folder)
+        return [_write_session(folder, builder, session_id) for session_id in wanted]
+
+
+def _write_session(folder: Path, builder: Builder, session_id: str) -> WrittenSession:
+    session = builder.build_session(session_id)
+    training = builder.build_training(session)
+    session_path = folder / f"session-{encode_file_name(session_id)}.json"
+    training_path = folder / f"dspy-{encode_file_name(session_id)}.json"
+    replace_file(session_path, encode_json(session))
+    if training is not None:
+        replace_file(training_path, encode_json(training))
+    else:
+        training_path.unlink(missing_ok=True)
+    _log_turns(folder, session)
+    return WrittenSession(session, training, session_path, training_path if training else None)
+
+
+def encode_json(model: Written) -> bytes:
+    """A model as the bytes of its file. Halves of surrogate pairs, which no UTF-8 can hold, become `?`."""
+    fields = model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return (json.dumps(fields, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "replace")
+
+
+def encode_file_name(session_id: str) -> str:
+    """A session id as part of a file name. One that could leave the folder, or is long, gets a hash instead."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", session_id)[:100]
+    if safe == session_id:
+        return safe
+    return f"{safe}-{hashlib.sha256(session_id.encode('utf-8', 'replace')).hexdigest()[:12]}"
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file (mode 0600) so that a reader sees the old one or the new one, never half of one."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _log_turns(folder: Path, session: SessionFile) -> None:
+    """One line a finished turn in `plugin.log`, once, and again only if the verdict changed."""
+    path = folder / "plugin.log"
+    logged = path.read_text("utf-8", "replace") if path.is_file() else ""
+    lines = []
+    for turn in session.turns:
+        outcome = turn.outcome
+        key = f"session={session.session_id} turn={turn.message_id} SUCCESS={str(outcome.success).lower()}"
+        key = "".join(c if c.isprintable() else "?" for c in key)
+        reasons = "".join(c if c.isprintable() else " " for c in "; ".join(outcome.reasons))
+        line = f"{key} {reasons}"
+        if f"{line}\n" not in logged:
+            lines.append(f"{turn.metadata.timestamp or session.generated} {line}\n")
+    if lines:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8", errors="replace") as file:
+            file.write("".join(lines))

@@ -1,0 +1,231 @@
+"""The pumps: read, write to the other side, hand a copy on. Nothing else may come between.
+
+client ── 0 ──> ClientPump ──> server.stdin          server.stdout ──> ServerPump ── 1 ──> client
+                 (also inject)                        (also keeps back answers)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from lsp_tap.tap.gate import AnswerGate, Run
+from lsp_tap.tap.items import CLIENT, SERVER, Chunk, ErrorOutput, Told
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lsp_tap.tap.recorder import Recorder
+
+CHUNK_BYTES = 1 << 16
+"""What a pipe holds: more is never there at once."""
+
+
+class ClientPump:
+    """From the client to the server. `report` is told "client closed", "client gone" and "server deaf" once
+    each.
+    """
+
+    def __init__(self, client: int, server: int, recorder: Recorder, report: Callable[[str], None]) -> None:
+        self._client = client
+        self._server = server
+        self._recorder = recorder
+        self._report = report
+        self._lock = threading.Lock()  # of the server's stdin and what is known about it
+        self._chunks = 0
+        self._is_closed = False
+        self.delivered_bytes = 0
+        """How much the server has taken."""
+        if sys.platform != "win32":
+            os.set_blocking(server, False)
+
+    def run(self) -> None:
+        while True:
+            try:
+                data = os.read(self._client, CHUNK_BYTES)
+            except OSError:
+                data = b""
+            if not data:
+                break
+            chunk = Chunk(CLIENT, data, self._chunks + 1)
+            with self._lock:
+                is_delivered = self._write(data)
+                self._chunks += is_delivered
+            if is_delivered:
+                self._recorder.put(chunk)
+            # Else reading goes on, so that the client's end is noticed.
+        self._recorder.put(Chunk(CLIENT, b"", self._chunks))
+        self.close()
+        self._report("client closed")
+
+    def inject(self, frame: bytes, chunks: int) -> bool:
+        """Writes `frame` if that needs no waiting and the client has said nothing since its chunk number
+        `chunks`.
+        """
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._is_closed or chunks != self._chunks:
+                return False
+            return len(frame) <= PIPE_BYTES and os.write(self._server, frame) == len(frame)
+        except OSError:
+            return False
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Ends the server's input, unless a write to it is stuck."""
+        if self._lock.acquire(timeout=0.05):
+            if not self._is_closed:
+                self._is_closed = True
+                os.close(self._server)
+            self._lock.release()
+
+    def _write(self, data: bytes) -> bool:
+        """Blocks until all is written; False when the server no longer reads."""
+        rest = memoryview(data)
+        try:
+            while rest and not self._is_closed:
+                try:
+                    count = os.write(self._server, rest)
+                    self.delivered_bytes += count
+                    rest = rest[count:]
+                except BlockingIOError:
+                    self._wait_writable()
+        except OSError:
+            self._is_closed = True
+            os.close(self._server)
+            self._report("server deaf")
+        return not rest
+
+    def _wait_writable(self) -> None:
+        """Until the server reads again. A client that goes away meanwhile would not be noticed by reading."""
+        import select
+
+        poll = select.poll()
+        poll.register(self._server, select.POLLOUT)
+        poll.register(self._client, getattr(select, "POLLRDHUP", 0))
+        ready = dict(poll.poll())
+        if self._server not in ready:
+            self._report("client gone")
+            poll.unregister(self._client)
+            poll.poll()
+
+
+PIPE_BYTES = 512 if sys.platform == "win32" else os.pathconf(os.sep, "PC_PIPE_BUF")
+"""A pipe takes this much at once or not at all, so a request of the tap's own is never half written."""
+
+
+class ServerPump:
+    """From the server to the client."""
+
+    def __init__(self, server: int, client: int, recorder: Recorder, report: Callable[[str], None]) -> None:
+        self._server = server
+        self._client = client
+        self._recorder = recorder
+        self._report = report
+        self._lock = threading.Lock()  # of the gate
+        self.gate = AnswerGate()
+        """While it is open it belongs to the recorder's thread, else to this one."""
+        self._chunks = 0
+        self._is_ended = False
+        self._is_client_gone = False
+        self.accepted_bytes = 0
+        """How much the client has taken."""
+
+    def run(self) -> None:
+        while True:
+            try:
+                data = os.read(self._server, CHUNK_BYTES)
+            except OSError:
+                data = b""
+            if not data:
+                break
+            chunk = Chunk(SERVER, data, self._chunks + 1)
+            with self._lock:
+                self._chunks += 1
+                if is_open := self.gate.is_open:
+                    self._write(data)
+                else:
+                    forward, runs = self.gate.feed(data)
+                    self._write(forward)
+            if is_open:
+                self._recorder.put(chunk)
+            else:
+                self._record(runs, chunk)
+        with self._lock:
+            self._is_ended = True
+            end = Chunk(SERVER, b"", self._chunks)
+            if self.gate.is_open:
+                self._recorder.put(end)
+            else:
+                forward, runs = self.gate.close()
+                self._write(forward)
+                self._record(runs, end)
+        self._end_output()
+        self._report("server closed")
+
+    def is_client_gone(self) -> bool:
+        """Whether nobody is left who could read what we write."""
+        if not self._is_client_gone and sys.platform != "win32":
+            import select
+
+            poll = select.poll()
+            poll.register(self._client, 0)
+            return bool(poll.poll(0))
+        return self._is_client_gone
+
+    def expect(self, request_id: str, chunks: int, inject: Callable[[], bool]) -> bool:
+        """Sends a request whose answer is to be kept back, if the gate can be closed: all chunks up to
+        number `chunks` were noted, and no more were forwarded. False when it was not sent."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._is_ended or (self.gate.is_open and chunks != self._chunks) or not inject():
+                return False
+            self.gate.expect(request_id)
+            return True
+        finally:
+            self._lock.release()
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest and not self._is_client_gone:
+                count = os.write(self._client, rest)
+                self.accepted_bytes += count
+                rest = rest[count:]
+        except OSError:
+            # Reading goes on: a server that cannot write cannot end either.
+            self._is_client_gone = True
+            self._report("client gone")
+
+    def _record(self, runs: list[Run], last: Chunk) -> None:
+        for run in runs:
+            self._recorder.put(Told(run.events, run.answer_to, last))
+
+    def _end_output(self) -> None:
+        """The client sees the end of the server's output when the server ends it."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self._client)
+        os.close(null)
+
+
+def pump_stderr(server: int, recorder: Recorder) -> None:
+    """Standard error, passed through and recorded."""
+    while True:
+        try:
+            data = os.read(server, CHUNK_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            return
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(2, rest) :]
+        except OSError:
+            pass  # nobody listens; the journal does
+        recorder.put(ErrorOutput(data))

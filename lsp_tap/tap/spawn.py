@@ -1,0 +1,175 @@
+"""Starting the server, and the guard that ends it when the tap is killed without a chance to do so itself.
+
+`subprocess` would take longer to import than everything else the tap does before the server runs, so on
+POSIX this is `os.posix_spawn`. The server leads a process group of its own: whatever it starts ends with
+it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if sys.platform != "win32":
+    # SIGPIPE and SIGXFSZ, which Python ignores and would pass on ignored (`signal` imports slowly).
+    _IGNORED_BY_PYTHON = (13, 25) if sys.platform != "sunos5" else (13, 31)
+
+_GUARD = """
+trap '' HUP INT TERM
+read -r _ && exit
+kill -TERM -- "-$1" || exit
+i=0
+while kill -0 -- "-$1" && [ $i -lt 20 ]; do i=$((i + 1)); sleep 0.1; done
+kill -KILL -- "-$1"
+"""
+"""Waits on a pipe that only the tap holds: a line means that the tap ended in good order, its end that it
+was killed.
+
+Linux could tell the server itself (PR_SET_PDEATHSIG), but only its first process, and setting it takes
+`ctypes` in a forked child or a helper from util-linux. A shell is everywhere, costs a millisecond and takes
+the whole group.
+"""
+
+
+class NotStarted(Exception):
+    """The server cannot be run; `exit_code` is what a shell would return."""
+
+    def __init__(self, command: str, reason: str, exit_code: int) -> None:
+        super().__init__(f"cannot run {command}: {reason}")
+        self.reason = reason
+        self.exit_code = exit_code
+
+
+class Server:
+    """A running server: its pid and our ends of its pipes."""
+
+    def __init__(self, pid: int, stdin: int, stdout: int, stderr: int) -> None:
+        self.pid = pid
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
+
+    def wait_exit(self) -> tuple[int | None, int | None]:
+        """Blocks until it has exited: its code, or the signal that ended it."""
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return (status, None) if status >= 0 else (None, -status)
+
+    def signal_group(self, number: int) -> bool:
+        """Whether there was anyone left in the group to get it."""
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+
+def find_executable(command: str) -> str:
+    """The file a shell would run for `command`. Raises NotStarted (127: not found, 126: not executable)."""
+    if os.path.dirname(command):
+        candidates = [command]
+    else:
+        path = os.environ.get("PATH", os.defpath)
+        candidates = [os.path.join(folder or os.curdir, command) for folder in path.split(os.pathsep)]
+    found_at = None
+    for candidate in candidates:
+        if os.path.isfile(candidate):
+            if os.access(candidate, os.X_OK):
+                return os.path.abspath(candidate)
+            found_at = found_at or candidate
+        elif os.path.isdir(candidate) and os.path.dirname(command):
+            raise NotStarted(command, "it is a folder", 126)
+    if found_at:
+        raise NotStarted(command, f"{found_at} is not executable", 126)
+    where = "no such file" if os.path.dirname(command) else "it is not on the PATH"
+    raise NotStarted(command, f"{where}; install it or correct the command", 127)
+
+
+if sys.platform == "win32":
+    import shutil
+    import subprocess
+
+    class _WindowsServer(Server):
+        def __init__(self, process: subprocess.Popen[bytes]) -> None:
+            assert process.stdin
+            assert process.stdout
+            assert process.stderr
+            super().__init__(process.pid, process.stdin.fileno(), process.stdout.fileno(), process.stderr.fileno())
+            self._process = process
+
+        def wait_exit(self) -> tuple[int | None, int | None]:
+            return self._process.wait(), None
+
+        def signal_group(self, number: int) -> bool:
+            if self._process.poll() is not None:
+                return False
+            self._process.kill()
+            return True
+
+    def start_server(command: list[str]) -> tuple[Server, str]:
+        # `which` knows the endings in PATHEXT: servers from npm are `.cmd` files there.
+        executable = shutil.which(command[0])
+        if executable is None:
+            raise NotStarted(command[0], "it is not on the PATH; install it or correct the command", 127)
+        try:
+            process = subprocess.Popen(
+                [executable, *command[1:]],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise NotStarted(command[0], error.strerror or str(error), 126) from error
+        return _WindowsServer(process), executable
+
+    def start_guard(server: Server) -> int | None:
+        return None  # a job object would do; the server sees the end of its input
+
+else:
+
+    def start_server(command: list[str]) -> tuple[Server, str]:
+        """Runs `command`; returns it and the file it is. Raises NotStarted."""
+        executable = find_executable(command[0])
+        stdin_read, stdin_write = os.pipe()
+        stdout_read, stdout_write = os.pipe()
+        stderr_read, stderr_write = os.pipe()
+        theirs = (stdin_read, stdout_write, stderr_write)
+        try:
+            pid = os.posix_spawn(
+                executable,
+                command,
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate(theirs)],
+                setpgroup=0,
+                setsigdef=_IGNORED_BY_PYTHON,
+            )
+        except OSError as error:
+            for fd in (stdin_write, stdout_read, stderr_read):
+                os.close(fd)
+            if isinstance(error, FileNotFoundError):  # of what the first line of a script names
+                raise NotStarted(command[0], f"the interpreter of {executable} is missing", 127) from error
+            raise NotStarted(command[0], error.strerror or str(error), 126) from error
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        return Server(pid, stdin_write, stdout_read, stderr_read), executable
+
+    def start_guard(server: Server) -> int | None:
+        """The pipe to write a line to when all is over; None when there is no shell."""
+        end_read, end_write = os.pipe()
+        null = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.posix_spawn(
+                "/bin/sh",
+                ["sh", "-c", _GUARD, "lsp-tap-guard", str(server.pid)],
+                {"PATH": os.defpath},
+                file_actions=[(os.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate((end_read, null, null))],
+                setpgroup=0,
+            )
+        except OSError:
+            os.close(end_write)
+            return None
+        finally:
+            os.close(end_read)
+            os.close(null)
+        return end_write

@@ -1,0 +1,259 @@
+"""The fold: one server's journal records become document changes and diagnostic reports on one axis.
+
+The axis is `order`, the number of the record among those folded. Each report gets an `as_of` on it: the moment whose
+state it describes, which is not when it arrived.
+
+| report | `as_of` |
+|---|---|
+| answer to a pull | where the request was sent: servers answer for the text they had then |
+| push with a version | its arrival, but never after the change that ended that version |
+| push without a version | its arrival: nobody knows better, and the last one before a change wins |
+
+Documents stay known after the server restarts (same client, same name), so that what the old process said is the
+"before" of what the new one says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from lsp_tap.journal import records
+from lsp_tap.timeline.diagnostics import Diagnostic, parse_diagnostics
+from lsp_tap.timeline.texts import OpenDocument, split_lines
+
+Asker = Literal["client", "tap", "server"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """A version of a document that the server was told of. `previous` is the text before; None at first sight."""
+
+    order: int
+    time_us: int
+    uri: str
+    version: int | None
+    text: str
+    previous: str | None
+
+    @property
+    def altered(self) -> bool:
+        """Whether the text differs from what the server knew; a re-read file is sent again unaltered."""
+        return self.previous is not None and self.text != self.previous
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """What a server said about one document. `change` is the version it describes; None: nobody had opened it."""
+
+    as_of: float
+    time_us: int
+    uri: str
+    channel: str
+    asked_by: Asker
+    diagnostics: tuple[Diagnostic, ...]
+    change: Change | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a server process; `crashed` if nobody asked it to end."""
+
+    order: int
+    time_us: int
+    crashed: bool
+
+
+@dataclass(slots=True)
+class ServerTimeline:
+    """All that was said and sent about documents between one client and one server."""
+
+    name: str
+    command: tuple[str, ...] = ()
+    cwd: str = ""
+    client_pid: int | None = None
+    server_info: Mapping[str, Any] = field(default_factory=dict)
+    initialize: Mapping[str, Any] = field(default_factory=dict)
+    encoding: str = "utf-16"
+    changes: list[Change] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    endings: list[Ending] = field(default_factory=list)
+    pulls_unanswered: int = 0
+    last_time_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pull:
+    order: int
+    uri: str
+    identifier: str
+    asked_by: Asker
+    change: Change | None
+
+
+_PULL: Final = "textDocument/diagnostic"
+
+
+class ServerFold:
+    """Feed it one server's records in time order (several processes: one after the other); `timeline` keeps up."""
+
+    def __init__(self, name: str) -> None:
+        self.timeline = ServerTimeline(name)
+        self._order = 0
+        self._documents: dict[str, OpenDocument] = {}
+        self._texts: dict[str, str] = {}
+        self._current: dict[str, Change] = {}
+        self._pulls: dict[tuple[str, Any], _Pull] = {}
+        self._last: dict[tuple[str, str], Report] = {}
+        self._initialize_id: Any = None
+        self._ending_asked = False
+
+    def step(self, record: records.Record) -> None:
+        self._order += 1
+        self.timeline.last_time_us = record.time_us
+        match record:
+            case records.TapStarted():
+                self.timeline.command, self.timeline.cwd = record.command, record.cwd
+                self.timeline.client_pid = record.client_pid
+                self._documents.clear()
+                self._pulls.clear()
+                self._ending_asked = False
+            case records.Frame() if isinstance(record.message, dict):
+                try:
+                    self._message(record, record.message)
+                except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+                    return  # a malformed message: journalled and shown by `log`, but it changes no state
+            case records.TapStopped():
+                self._stopped(record)
+            case _:
+                pass
+        self.timeline.pulls_unanswered = len(self._pulls)
+
+    def _stopped(self, record: records.TapStopped) -> None:
+        crashed = record.reason == "server exited" and not self._ending_asked
+        self.timeline.endings.append(Ending(self._order, record.time_us, crashed))
+        self._pulls.clear()
+
+    def _message(self, frame: records.Frame, message: dict[str, Any]) -> None:
+        method, params = message.get("method"), message.get("params") or {}
+        from_client = frame.direction == "client_to_server"
+        if from_client:
+            match method:
+                case "initialize":
+                    self._initialize_id = message.get("id")
+                    self.timeline.initialize = params
+                case "textDocument/didOpen":
+                    self._opened(frame, params["textDocument"])
+                case "textDocument/didChange":
+                    self._changed(frame, params)
+                case "textDocument/didClose":
+                    self._documents.pop(params["textDocument"]["uri"], None)
+                case "textDocument/diagnostic":
+                    self._pulled(frame, message["id"], params)
+                case "shutdown" | "exit":
+                    self._ending_asked = True
+        elif method == "textDocument/publishDiagnostics":
+            self._published(frame, params)
+        elif method is None and "id" in message:
+            self._answered(frame, message)
+
+    def _opened(self, frame: records.Frame, item: dict[str, Any]) -> None:
+        document = OpenDocument(item["uri"], item["text"], self.timeline.encoding)
+        self._documents[item["uri"]] = document
+        self._record_change(frame, item["uri"], item.get("version"), document.text)
+
+    def _changed(self, frame: records.Frame, params: dict[str, Any]) -> None:
+        uri = params["textDocument"]["uri"]
+        document = self._documents.get(uri)
+        if document is None:
+            return
+        document.apply(params["contentChanges"])
+        self._record_change(frame, uri, params["textDocument"].get("version"), document.text)
+
+    def _record_change(self, frame: records.Frame, uri: str, version: int | None, text: str) -> None:
+        change = Change(self._order, frame.time_us, uri, version, text, self._texts.get(uri))
+        self._texts[uri] = text
+        self._current[uri] = change
+        self.timeline.changes.append(change)
+
+    def _pulled(self, frame: records.Frame, request_id: Any, params: dict[str, Any]) -> None:
+        uri = params["textDocument"]["uri"]
+        asker: Asker = "tap" if frame.probe else "client"
+        pull = _Pull(self._order, uri, str(params.get("identifier") or ""), asker, self._current.get(uri))
+        self._pulls[_key(request_id)] = pull
+
+    def _answered(self, frame: records.Frame, message: dict[str, Any]) -> None:
+        result = message.get("result")
+        if self._initialize_id is not None and message["id"] == self._initialize_id:
+            self._initialize_id = None
+            self.timeline.server_info = (result or {}).get("serverInfo") or {}
+            encoding = ((result or {}).get("capabilities") or {}).get("positionEncoding")
+            self.timeline.encoding = encoding if encoding in ("utf-8", "utf-16", "utf-32") else "utf-16"
+            return
+        pull = self._pulls.pop(_key(message["id"]), None)
+        if pull is None or not isinstance(result, dict):
+            return  # an error answer says nothing about the document
+        self._pull_report(frame, pull, pull.uri, result, pull.change)
+        for uri, related in (result.get("relatedDocuments") or {}).items():
+            current = self._current.get(uri)
+            if current is None or current.order <= pull.order:
+                self._pull_report(frame, pull, uri, related, current)
+
+    def _pull_report(
+        self, frame: records.Frame, pull: _Pull, uri: str, result: dict[str, Any], change: Change | None
+    ) -> None:
+        channel = f"pull:{pull.identifier}"
+        if result.get("kind") == "unchanged":
+            last = self._last.get((uri, channel))
+            if last is None:
+                return
+            items: tuple[Diagnostic, ...] = last.diagnostics
+        else:
+            items = self._parse(uri, result["items"], change)
+        self._add(Report(pull.order, frame.time_us, uri, channel, pull.asked_by, items, change))
+
+    def _published(self, frame: records.Frame, params: dict[str, Any]) -> None:
+        uri, version = params["uri"], params.get("version")
+        change, as_of = self._current.get(uri), float(self._order)
+        if change is not None and version is not None and version != change.version:
+            described = self._change_of_version(uri, version)
+            if described is not None:
+                change, as_of = described
+        if change is not None and uri not in self._documents and not params["diagnostics"]:
+            return  # emptied because the document was closed: says nothing about its text
+        items = self._parse(uri, params["diagnostics"], change)
+        self._add(Report(as_of, frame.time_us, uri, "push", "server", items, change))
+
+    def _change_of_version(self, uri: str, version: int) -> tuple[Change, float] | None:
+        """The latest change with that version and the last moment at which it was current."""
+        ended = float(self._order)
+        for change in reversed(self.timeline.changes):
+            if change.uri != uri:
+                continue
+            if change.version == version:
+                return change, ended
+            ended = change.order - 0.5
+        return None
+
+    def _parse(self, uri: str, items: Iterable[Any], change: Change | None) -> tuple[Diagnostic, ...]:
+        lines = split_lines(change.text) if change else None
+        name, encoding = self.timeline.name, self.timeline.encoding
+        return parse_diagnostics(items, uri=uri, server=name, lines=lines, encoding=encoding)
+
+    def _add(self, report: Report) -> None:
+        self._last[report.uri, report.channel] = report
+        self.timeline.reports.append(report)
+
+
+def _key(request_id: Any) -> tuple[str, Any]:
+    """1 and "1" are two ids (JSON-RPC 2.0, section 4)."""
+    return type(request_id).__name__, request_id
+
+
+def fold_server(name: str, recorded: Iterable[records.Record]) -> ServerTimeline:
+    """Fold the records of one server, all processes in time order, in one go."""
+    fold = ServerFold(name)
+    for record in recorded:
+        fold.step(record)
+    return fold.timeline

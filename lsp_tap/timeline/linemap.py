@@ -1,0 +1,111 @@
+"""Where a line of an older text stands in a newer one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cached_property
+
+from lsp_tap.timeline.texts import split_lines
+
+_NAME = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A stretch of lines that the edit touched: old lines `[old_start, old_end)` became `[new_start, new_end)`."""
+
+    old_start: int
+    old_end: int
+    new_start: int
+    new_end: int
+
+
+class LineMap:
+    """The diff of two texts, asked by line (from 0). `None` for a text nobody knows: then every line stays put."""
+
+    def __init__(self, old: str | None, new: str | None) -> None:
+        self.old_text, self.new_text = old, new
+        self._known = old is not None and new is not None and old != new
+        self.old_lines = split_lines(old or "")
+        self.new_lines = split_lines(new or "")
+        self.regions: list[Region] = []
+        # old line -> (new line, columns the content moved right)
+        self._moved: dict[int, tuple[int, int]] = {}
+        if self._known:
+            self._align()
+
+    def _align(self) -> None:
+        for tag, i1, i2, j1, j2 in _opcodes(self.old_lines, self.new_lines):
+            if tag == "equal":
+                self._moved.update((i1 + k, (j1 + k, 0)) for k in range(i2 - i1))
+                continue
+            self.regions.append(Region(i1, i2, j1, j2))
+            # A wrapped or unwrapped block keeps its lines but for their indentation (graylint compares so, too).
+            olds = [line.strip() for line in self.old_lines[i1:i2]]
+            news = [line.strip() for line in self.new_lines[j1:j2]]
+            for inner, a1, a2, b1, b2 in _opcodes(olds, news):
+                if inner == "equal":
+                    for k in range(a2 - a1):
+                        old, new = i1 + a1 + k, j1 + b1 + k
+                        self._moved[old] = new, _indent(self.new_lines[new]) - _indent(self.old_lines[old])
+                elif a2 - a1 == b2 - b1:
+                    self._moved.update((i1 + a1 + k, (j1 + b1 + k, 0)) for k in range(a2 - a1))
+
+    def move(self, line: int) -> tuple[int, int] | None:
+        """The new line and by how many columns its content moved right; None if the line is gone."""
+        if not self._known:
+            return line, 0
+        if line >= len(self.old_lines):  # a diagnostic at the end of the text
+            return line + len(self.new_lines) - len(self.old_lines), 0
+        return self._moved.get(line)
+
+    def is_kept(self, line: int) -> bool:
+        """Whether the old line stands in the new text with the same words."""
+        moved = self.move(line)
+        if not self._known or moved is None or line >= len(self.old_lines):
+            return moved is not None
+        return self.old_lines[line].strip() == self.new_lines[moved[0]].strip()
+
+    def old_region(self, line: int) -> Region | None:
+        return next((r for r in self.regions if r.old_start <= line < r.old_end), None)
+
+    def new_region(self, line: int) -> Region | None:
+        return next((r for r in self.regions if r.new_start <= line < r.new_end), None)
+
+    @cached_property
+    def vanished_names(self) -> frozenset[str]:
+        """Words of the old text that the new one has nowhere: removed or renamed."""
+        return self._names(self.old_text) - self._names(self.new_text)
+
+    @cached_property
+    def appeared_names(self) -> frozenset[str]:
+        return self._names(self.new_text) - self._names(self.old_text)
+
+    @staticmethod
+    def _names(text: str | None) -> frozenset[str]:
+        return frozenset(_NAME.findall(text or ""))
+
+
+def _opcodes(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+    # The same start and end are cut off first: SequenceMatcher is quadratic and an edit is small.
+    start = 0
+    while start < min(len(old), len(new)) and old[start] == new[start]:
+        start += 1
+    end = 0
+    while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    middle = SequenceMatcher(None, old[start : len(old) - end], new[start : len(new) - end], autojunk=False)
+    codes: list[tuple[str, int, int, int, int]]
+    codes = [(tag, a + start, b + start, c + start, d + start) for tag, a, b, c, d in middle.get_opcodes()]
+    if start:
+        codes.insert(0, ("equal", 0, start, 0, start))
+    if end:
+        codes.append(("equal", len(old) - end, len(old), len(new) - end, len(new)))
+    return codes
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())

@@ -1,0 +1,72 @@
+"""Texts of documents: lines as LSP counts them, positions, and the state of one open document.
+
+Lines end with LF, CRLF or CR and nothing else (LSP 3.17, "Text Documents"); Python's `splitlines` also splits at form
+feeds and U+2028, which would move every later diagnostic of such a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from lsprotocol.types import (
+    Position,
+    Range,
+    TextDocumentContentChangePartial,
+    TextDocumentContentChangeWholeDocument,
+)
+from pygls.workspace import PositionCodec, TextDocument
+
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of `text`, their ends kept."""
+    return _LINE.findall(text)
+
+
+class OpenDocument:
+    """A document as the server sees it, kept by pygls in the position encoding the two sides agreed on.
+
+    `encoding` is a `PositionEncodingKind`: `utf-8`, `utf-16` (the default of the protocol) or `utf-32`.
+    """
+
+    def __init__(self, uri: str, text: str, encoding: str) -> None:
+        self._document = _Document(uri, text, position_codec=PositionCodec(encoding))
+
+    @property
+    def text(self) -> str:
+        return self._document.source
+
+    def apply(self, changes: Sequence[Any]) -> None:
+        """Apply the `contentChanges` of one didChange, in order. Raises KeyError or TypeError on a malformed one."""
+        for change in changes:
+            if change.get("range") is None:
+                # pygls would take a change without a range as an error under incremental sync.
+                self._document._source = TextDocumentContentChangeWholeDocument(text=change["text"]).text
+                continue
+            ends = [Position(**change["range"][end]) for end in ("start", "end")]
+            self._document.apply_change(TextDocumentContentChangePartial(range=Range(*ends), text=change["text"]))
+
+
+class _Document(TextDocument):
+    @property
+    def lines(self) -> Sequence[str]:
+        return tuple(split_lines(self.source))
+
+
+def count_code_points(line: str, character: int, encoding: str) -> int:
+    """The code points before offset `character` of `line`, which counts code units of `encoding`.
+
+    An offset past the line's end means its end; one inside a code point means its start (LSP 3.17, "Position").
+    """
+    if encoding == "utf-32" or line.isascii():
+        return min(character, len(line))
+    units = 0
+    for index, point in enumerate(line):
+        width = len(point.encode("utf-8", "surrogatepass")) if encoding == "utf-8" else 1 + (ord(point) > 0xFFFF)
+        if units + width > character:
+            return index
+        units += width
+    return len(line)
