@@ -20,7 +20,7 @@ TYPE_CHECKING = False  # typing itself takes longer to import than everything el
 if TYPE_CHECKING:
     from typing import Final
 
-MAX_HEADER_BYTES: Final = 64 * 1024
+MAX_HEADER_BYTES: Final = 16 * 1024
 """A longer header block is garbage. Real ones have under 100 bytes."""
 
 MAX_BODY_DIGITS: Final = 12
@@ -101,13 +101,15 @@ Event = Header | Body | Invalid | Cut
 class Splitter:
     """One direction of one connection."""
 
-    __slots__ = ("_in_garbage", "_missing", "pending")
+    __slots__ = ("_fields_end", "_in_garbage", "_length", "_missing", "pending")
 
     def __init__(self) -> None:
         self.pending = b""
         """Bytes fed that are in no event yet: the beginning of a header, perhaps."""
         self._missing = 0  # bytes to come of the body we are in
         self._in_garbage = False
+        self._fields_end = 0  # of the complete lines of a header that is in `pending`
+        self._length: bytes | None = None  # what they say
 
     @property
     def at_boundary(self) -> bool:
@@ -152,10 +154,12 @@ class Splitter:
         """Bytes are missing here: goes on at the next line, or what looks like a header."""
         self._missing = 0
         self._in_garbage = True
+        self._fields_end, self._length = 0, None
 
     def _begin_body(self, events: list[Event], header: bytes, length: int) -> None:
         events.append(Header(header, length))
         self._missing = length
+        self._fields_end, self._length = 0, None
         if not length:
             events.append(Body(b"", True))
 
@@ -163,12 +167,12 @@ class Splitter:
         """One step on anything but the usual header: how many bytes it used, 0 when it needs more of them."""
         if self._in_garbage:
             return self._skip_garbage(events, data)
-        line_start = 0
-        length: bytes | None = None
+        line_start, length = self._fields_end, self._length
         while line_start < MAX_HEADER_BYTES:
             line_end = data.find(b"\n", line_start, MAX_HEADER_BYTES)
             if line_end < 0:
                 if len(data) < MAX_HEADER_BYTES and _FIELD_BEGUN.fullmatch(data, line_start):
+                    self._fields_end, self._length = line_start, length
                     return 0
                 break
             line = data[line_start:line_end].removesuffix(b"\r")
@@ -181,12 +185,14 @@ class Splitter:
                 length = field.group(2).strip(b" \t")
             line_start = line_end + 1
         self._in_garbage = True
+        self._fields_end, self._length = 0, None
         if line_start or _FIELD.match(data):
             # It began like a header, so it must not be found again as the header that lies ahead.
             return self._add_garbage(events, data[: line_start or 1])
         return self._skip_garbage(events, data)
 
     def _end_header(self, events: list[Event], block: bytes, length: bytes | None) -> int:
+        self._fields_end, self._length = 0, None
         if length is None:
             _add_invalid(events, block, "no Content-Length")
         elif not length.isdigit() or len(length) > MAX_BODY_DIGITS:
@@ -266,7 +272,7 @@ class FrameSplitter:
                     gathered.append(event)
                 case Cut():
                     raw = self._header + b"".join(self._body)
-                    gathered.append(Invalid(raw, f"ended {event.missing_bytes} bytes before the end of the body"))
+                    gathered.append(Invalid(raw, f"ended {event.missing_bytes} bytes short"))
         return gathered
 
 

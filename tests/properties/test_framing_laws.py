@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ def feed(data: bytes, cuts: list[int]) -> list[Event]:
     splitter = Splitter()
     events: list[Event] = []
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         events += splitter.feed(data[start:stop])
     return events + splitter.close()
 
