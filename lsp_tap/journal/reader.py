@@ -13,6 +13,7 @@ when it was complete on the wire. So entries are in order of completion, and `se
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,8 @@ UnreadableReason: TypeAlias = Literal[
 JournalKind: TypeAlias = Literal["server", "client", "observed"]
 
 _BLOCK_BYTES: Final = 1 << 18
+_SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,8 @@ def parse_line(line: bytes, *, line_number: int = 1, offset: int = 0) -> Entry |
 
     try:
         fields = json.loads(line.decode())
+        if _SURROGATE_ESCAPE.search(line):
+            fields = _replace_lone_surrogates(fields)
     except (ValueError, RecursionError) as error:
         return unreadable("not JSON", str(error)) if line.strip() else None
     if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
@@ -176,13 +181,13 @@ def parse_line(line: bytes, *, line_number: int = 1, offset: int = 0) -> Entry |
         return model.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        if first["type"] == "string_unicode":
-            # JavaScript writes half of a surrogate pair as its escape. Text as such is worth more than that
-            # half.
-            scrubbed = json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace")
-            return parse_line(scrubbed, line_number=line_number, offset=offset)
         place = ".".join(map(str, first["loc"]))
         return unreadable("not a record", f"{fields['kind']}.{place}: {first['msg']}")
+
+
+def _replace_lone_surrogates(value: object) -> object:
+    """JavaScript writes half of a surrogate pair as its escape. It is no character, and no file could hold it."""
+    return json.loads(_LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
 
 
 def _parse_body(body: bytes) -> dict[str, object]:
@@ -191,6 +196,8 @@ def _parse_body(body: bytes) -> dict[str, object]:
     except UnicodeDecodeError as error:
         return {"error": f"not UTF-8 at byte {error.start}"}
     message, json_error = parse_json(text.removeprefix("\ufeff"))
+    if _SURROGATE_ESCAPE.search(body):
+        message = _replace_lone_surrogates(message)
     return {"message": message} if json_error is None else {"body": text, "error": json_error}
 
 

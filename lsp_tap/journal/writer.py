@@ -15,6 +15,9 @@ from lsp_tap.errors import JournalUnavailable
 from lsp_tap.journal.lines import encode_fields, encode_line
 from lsp_tap.journal.place import tap_folder
 
+BATCH_BYTES = 1 << 20
+"""A batch that has grown to this is written without waiting for `flush`."""
+
 RETRY_AFTER_US = 250_000
 """A full disk may have room again at any time, and asking costs a system call."""
 
@@ -81,6 +84,7 @@ class JournalWriter:
         self._size = 0
         self._is_torn = False
         self._lines: list[bytes] = []
+        self._batch_bytes = 0
         self._owed = _Loss()
         self._owed_in_batch: _Loss | None = None  # its record is the batch's first line
         self._retry_at_us = 0
@@ -90,7 +94,10 @@ class JournalWriter:
         if self._owed.count and not self._lines:
             self._owed_in_batch, self._owed = self._owed, _Loss()
             self._add("dropped", encode_fields(self._owed_in_batch.as_fields()), time_us, monotonic_us)
-        return self._add(kind, fields, time_us, monotonic_us)
+        seq = self._add(kind, fields, time_us, monotonic_us)
+        if self._batch_bytes > BATCH_BYTES:
+            self.flush(monotonic_us)
+        return seq
 
     def note_lost(self, count: int, size_bytes: int, reason: str) -> None:
         """Records lost before they came here, or here."""
@@ -100,6 +107,7 @@ class JournalWriter:
     def flush(self, monotonic_us: int) -> None:
         """Writes the batch. What cannot be written is lost, and counted."""
         lines, self._lines = self._lines, []
+        self._batch_bytes = 0
         if not lines:
             return
         kept = 0
@@ -127,7 +135,9 @@ class JournalWriter:
     def _add(self, kind: str, fields: bytes, time_us: int, monotonic_us: int) -> int:
         seq = self._seq
         self._seq += 1
-        self._lines.append(encode_line(seq, time_us, monotonic_us, kind, fields))
+        line = encode_line(seq, time_us, monotonic_us, kind, fields)
+        self._lines.append(line)
+        self._batch_bytes += len(line)
         return seq
 
     def _append(self, lines: list[bytes], monotonic_us: int) -> int:

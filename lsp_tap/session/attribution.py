@@ -8,24 +8,31 @@ Every version the servers saw is matched with the calls the plugin saw, by file,
 2. otherwise the text became known late, at somebody's later touch: calls that ended since the server's last text of
    that file and that changed it (an edit's own text; a command whose step lists the file as patched), the last of them.
 3. otherwise nobody's call: external (a person in an editor).
+
+A call may find a text on disk that no server was told of: a command or a person wrote it, and the server then sees both
+changes as one. The before-hook read that text, so the two are told apart line by line (`Unseen`).
 """
 
 from __future__ import annotations
 
 import os.path
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pygls.uris import to_fs_path
 
 from lsp_tap.session.history import Call, HistoryFold, SessionHistory
+from lsp_tap.timeline.clearance import is_loosened
 from lsp_tap.timeline.fold import Change
-from lsp_tap.timeline.steps import FirstSight
+from lsp_tap.timeline.steps import READ, FirstSight
 
 CLOCK_SLACK_US: Final = 20_000
 """Two processes' readings of one wall clock, one of them in whole milliseconds."""
 
-READING_TOOLS: Final = frozenset({"read", "glob", "grep", "list", "lsp", "webfetch", "todowrite", "todoread", "skill"})
+READING_TOOLS: Final = frozenset(
+    {"read", "glob", "grep", "list", "lsp", "webfetch", "websearch", "todowrite", "todoread", "skill"}
+)
 
 
 def find_path(uri: str) -> str:
@@ -42,6 +49,46 @@ def find_files(call: Call, directory: str) -> list[str]:
     return list(dict.fromkeys(os.path.normpath(os.path.join(directory, path)) for path in named))
 
 
+def find_moves(call: Call) -> dict[str, str]:
+    """The files a call moved: the new path to the old one."""
+    listed = call.metadata.get("files") if isinstance(call.metadata, dict) else None
+    return {
+        os.path.normpath(file["movePath"]): os.path.normpath(file["filePath"])
+        for file in (listed if isinstance(listed, list) else ())
+        if isinstance(file, dict) and isinstance(file.get("movePath"), str) and isinstance(file.get("filePath"), str)
+    }
+
+
+def find_deleted(call: Call) -> list[str]:
+    """The files that were there before a call, and after it neither there nor under another name."""
+    moved = set(find_moves(call).values())
+    return [
+        path
+        for path, after in call.files_after.items()
+        if after.existed is False
+        and (before := call.files_before.get(path)) is not None
+        and before.existed
+        and os.path.normpath(path) not in moved
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A text that a call found on disk and no server had been told of, and whose it was (None: nobody's call)."""
+
+    text: str
+    owner: Call | None
+
+
+@dataclass(frozen=True, slots=True)
+class Authorship:
+    """Who wrote a document version. `in_window`: while it ran, so it also waited for the server."""
+
+    owner: Call | None
+    in_window: bool
+    unseen: Unseen | None = None
+
+
 class Attribution:
     """Answers for all sessions of a recording, since they share the servers."""
 
@@ -54,7 +101,7 @@ class Attribution:
 
     def _index(self, session: SessionHistory) -> None:
         for call in session.calls.values():
-            for path in find_files(call, session.directory):
+            for path in dict.fromkeys([*find_files(call, session.directory), *find_moves(call)]):
                 self._by_file.setdefault(path, []).append(call)
         for message in session.messages.values():
             commands = [c for c in map(session.calls.get, message.calls) if c and c.tool not in READING_TOOLS]
@@ -63,30 +110,50 @@ class Attribution:
                 unnamed = [c for c in commands if not find_files(c, session.directory)]
                 self._patching.setdefault(absolute, []).extend(unnamed)
 
-    def find_first_sight(self, change: Change) -> FirstSight:
-        """What a document's first version was: read as it stood, created, or written over unseen."""
+    def find_first_sight(self, change: Change, uri_of: Mapping[str, str]) -> FirstSight:
+        """What a document's first version was. `uri_of` are the documents the server knows, by path."""
         path = find_path(change.uri)
         for call in self._in_window(path, change):
+            origin = uri_of.get(find_moves(call).get(path, ""))
+            if origin is not None:
+                return FirstSight("moved", origin)
             before = call.files_before.get(path)
             if before is not None and before.existed is False:
-                return "created"
+                return FirstSight("created")
             if before is None or self._history.text_of(before) != change.text:
-                return "written"
-        return "read"
+                return FirstSight("written")
+        return READ
 
-    def find_owner(self, change: Change, previous: Change | None) -> Call | None:
-        """The call that wrote `change`; `previous` is the server's version before it. None: nobody's call."""
-        path = find_path(change.uri)
+    def find_author(self, change: Change, earlier: list[Change]) -> Authorship:
+        """Who wrote `change`; `earlier` are the server's versions of the document before it, in order."""
+        path, since_us = find_path(change.uri), earlier[-1].time_us if earlier else 0
         inside = self._in_window(path, change)
-        if inside:
-            return max(inside, key=lambda call: (self._fits(call, path, change), -(call.start_us or 0)))
-        since = previous.time_us if previous else 0
+        if not inside:
+            return Authorship(self._find_late_owner(path, change.text, since_us, change.time_us), False)
+        owner = max(inside, key=lambda call: (self._fits(call, path, change), -(call.start_us or 0)))
+        found = self._history.text_of(owner.files_before.get(path))
+        if not earlier or found is None or any(found == version.text for version in earlier):
+            return Authorship(owner, True)
+        before = self._find_late_owner(path, found, since_us, owner.start_us or change.time_us)
+        return Authorship(owner, True, Unseen(found, before))
+
+    def is_loosening(self, call: Call) -> bool:
+        """Whether a call made a checker's configuration report less."""
+        return any(
+            is_loosened(
+                path, self._history.text_of(call.files_before.get(path)), self._history.text_of(call.files_after[path])
+            )
+            for path in call.files_after
+        )
+
+    def _find_late_owner(self, path: str, text: str, since_us: int, until_us: int) -> Call | None:
         late = [
             call
             for call in self._by_file.get(path, ())
-            if self._ended_between(call, since, change.time_us) and self._fits(call, path, change)
+            if self._ended_between(call, since_us, until_us)
+            and self._history.text_of(call.files_after.get(path)) == text
         ]
-        late += [c for c in self._patching.get(path, ()) if self._ended_between(c, since, change.time_us)]
+        late += [c for c in self._patching.get(path, ()) if self._ended_between(c, since_us, until_us)]
         return max(late, key=lambda call: call.end_us or 0, default=None)
 
     def _in_window(self, path: str, change: Change) -> list[Call]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from lsp_tap.session.attribution import Attribution, find_files, find_path
 from lsp_tap.session.history import Call, HistoryFold, SessionHistory
 from lsp_tap.session.models import Diagnostics, Lsp
-from lsp_tap.session.sums import CallMeasure, OwnedStep, Sums, is_within
-from lsp_tap.timeline.fold import Change, ServerTimeline
-from lsp_tap.timeline.steps import Freshness, find_state, find_steps
+from lsp_tap.session.ownership import OwnedStep, find_owned_steps
+from lsp_tap.session.sums import CallMeasure, Sums, is_within
+from lsp_tap.timeline.fold import ServerTimeline
+from lsp_tap.timeline.steps import Freshness, find_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +31,20 @@ class Measuring:
         self._servers = [self._own(timeline) for timeline in timelines]
 
     def _own(self, timeline: ServerTimeline) -> _Server:
-        previous: dict[str, Change] = {}
-        before: dict[Change, Change | None] = {}
         known: dict[str, int] = {}
-        for change in timeline.changes:
-            before[change] = previous.get(change.uri)
-            previous[change.uri] = change
-            known.setdefault(change.uri, change.time_us)
-        for report in timeline.reports:
-            known.setdefault(report.uri, report.time_us)
-        steps = [
-            OwnedStep(step, self._attribution.find_owner(step.change, before[step.change]))
-            for step in find_steps(timeline, self._attribution.find_first_sight)
+        heard = [(c.uri, c.time_us) for c in timeline.changes] + [(r.uri, r.time_us) for r in timeline.reports]
+        for uri, time_us in heard:
+            known[uri] = min(time_us, known.get(uri, time_us))
+        calls = [
+            call
+            for session in self._history.sessions.values()
+            if _is_of(timeline, session)
+            for call in session.calls.values()
         ]
-        return _Server(timeline, steps, known)
+        return _Server(timeline, find_owned_steps(timeline, self._attribution, calls), known)
 
     def _servers_of(self, session: SessionHistory) -> list[_Server]:
-        """Those of the same client process; where a tap did not know its client, those in the session's directory."""
-        return [
-            server
-            for server in self._servers
-            if (
-                server.timeline.client_pid in session.client_pids
-                if server.timeline.client_pid is not None and session.client_pids
-                else is_within(server.timeline.cwd, session.directory)
-            )
-        ]
+        return [server for server in self._servers if _is_of(server.timeline, session)]
 
     def _find_family(self, session: SessionHistory) -> dict[str, SessionHistory]:
         """The session and the sub-agents' sessions below it."""
@@ -119,7 +108,7 @@ class Measuring:
 
         for server in self._servers_of(session):
             ours = [
-                start_us <= o.step.change.time_us < limit_us and (is_ours(o.owner) or o.step.change.time_us <= end_us)
+                start_us <= o.step.cause.time_us < limit_us and (is_ours(o.owner) or o.step.cause.time_us <= end_us)
                 for o in server.steps
             ]
             known = server.known_since_us
@@ -136,6 +125,13 @@ class Measuring:
                     if silent is not None:
                         sums.freshness.append(silent)
         return sums.build_lsp(), sums.diagnostics(sums.before)
+
+
+def _is_of(timeline: ServerTimeline, session: SessionHistory) -> bool:
+    """Same client process; where a tap did not know its client: in the session's directory."""
+    if timeline.client_pid is not None and session.client_pids:
+        return timeline.client_pid in session.client_pids
+    return is_within(timeline.cwd, session.directory)
 
 
 def _judge_silence(timeline: ServerTimeline, files: Sequence[str], call: Call) -> Freshness | None:

@@ -19,19 +19,12 @@ from lsp_tap.session.models import (
     Finding,
     Lsp,
 )
+from lsp_tap.session.ownership import OwnedStep
 from lsp_tap.timeline.clearance import ClearedBy, classify_clearance
 from lsp_tap.timeline.diagnostics import Diagnostic, Severity
 from lsp_tap.timeline.linemap import LineMap
 from lsp_tap.timeline.span import Traced, fold_span
 from lsp_tap.timeline.steps import FRESHNESS_ORDER, Freshness, Step
-
-
-@dataclass(frozen=True, slots=True)
-class OwnedStep:
-    """A step and the call that wrote it; None: nobody's."""
-
-    step: Step
-    owner: Call | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +47,12 @@ class Sums:
         self.persisted: list[Diagnostic] = []
         self.cleared: list[Traced] = []
         self.introduced: list[Traced] = []
-        self.external_cleared: list[Diagnostic] = []
-        self.external_introduced: list[Diagnostic] = []
+        self.external_cleared: list[Traced] = []
+        self.external_introduced: list[Traced] = []
         self.freshness: list[Freshness] = []
         self.servers: set[str] = set()
         self.known = self.unknown = 0
+        self._loosening: set[int] = set()
 
     def add_span(
         self,
@@ -67,25 +61,23 @@ class Sums:
         counts: Callable[[str], bool] = lambda uri: True,
     ) -> None:
         steps = [owned.step for owned in run]
-        owners = {id(owned.step): owned.owner for owned in run}
+        owned_by = {id(owned.step): owned for owned in run}
+        self._loosening.update(id(owned.step) for owned in run if owned.loosened)
         span = fold_span(steps, counts)
         self.steps += steps
         self.servers.add(steps[0].server)
         self.before += span.before
         self.after += span.after
         self.persisted += span.persisted
-        for found, ours, external in (
-            (span.cleared, self.cleared, self.external_cleared),
-            (span.introduced, self.introduced, self.external_introduced),
-        ):
-            for traced in found:
-                if is_ours(owners[id(traced.step)]):
-                    ours.append(traced)
-                else:
-                    external.append(traced.diagnostic)
+        for traced in span.cleared:
+            ours = is_ours(owned_by[id(traced.step)].find_clearer(traced))
+            (self.cleared if ours else self.external_cleared).append(traced)
+        for traced in span.introduced:
+            ours = is_ours(owned_by[id(traced.step)].find_introducer(traced))
+            (self.introduced if ours else self.external_introduced).append(traced)
         self.known += len(span.known)
         self.unknown += len(span.altered - span.known)
-        last = {step.change.uri: step for step in steps if is_ours(owners[id(step)])}
+        last = {step.uri or step.cause: step for step in steps if is_ours(owned_by[id(step)].owner)}
         self.freshness += [step.freshness for step in last.values()]
 
     def add_still(self, server: str, diagnostics: Sequence[Diagnostic], *, has_state: bool) -> None:
@@ -131,21 +123,27 @@ class Sums:
             "server": diagnostic.server,
         }
 
+    def _classify(self, traced: Traced) -> ClearedBy:
+        uri, step = traced.at_step.uri, traced.step
+        if id(step) in self._loosening:
+            return "suppression"
+        return classify_clearance(traced.at_step, LineMap(step.before[uri].text, step.after[uri].text))
+
     def build_call_measure(self) -> CallMeasure:
-        touched = {step.change.uri for step in self.steps}
+        touched = {step.uri for step in self.steps}
         touched |= {traced.diagnostic.uri for traced in self.cleared + self.introduced}
-        settled = [step.settled_us for step in self.steps]
-        elapsed = [(s - step.change.time_us) / 1000 for s, step in zip(settled, self.steps, strict=True) if s]
+        texts = [step for step in self.steps if step.uri is not None]
+        elapsed = [(step.settled_us - step.cause.time_us) / 1000 for step in texts if step.settled_us is not None]
         delta = Delta(
             cleared=tuple(
-                ClearedFinding(**self._fields(traced.diagnostic), cleared_by=_classify(traced))
+                ClearedFinding(**self._fields(traced.diagnostic), cleared_by=self._classify(traced))
                 for traced in _errors(self.cleared)
             ),
             introduced=tuple(self._finding(traced.diagnostic) for traced in _errors(self.introduced)),
             persisted=sum(d.uri in touched for d in _only(self.persisted, Severity.ERROR)),
             freshness=self._find_freshness(),
             baseline=self._find_baseline(),
-            elapsed_ms=max(elapsed) if elapsed and all(settled) else None,
+            elapsed_ms=max(elapsed) if elapsed and len(elapsed) == len(texts) else None,
             warnings=Counted(
                 cleared=len(_only(_of(self.cleared), Severity.WARNING)),
                 introduced=len(_only(_of(self.introduced), Severity.WARNING)),
@@ -163,7 +161,7 @@ class Sums:
         baseline = self._find_baseline()
         by: dict[ClearedBy, int] = {"fix": 0, "suppression": 0, "deletion": 0}
         for traced in _errors(self.cleared):
-            by[_classify(traced)] += 1
+            by[self._classify(traced)] += 1
 
         def count(found: Iterable[Diagnostic], severity: Severity) -> int | None:
             return None if baseline == "none" else len(_only(found, severity))
@@ -180,8 +178,8 @@ class Sums:
             warnings_cleared=count(cleared, Severity.WARNING),
             warnings_introduced=count(introduced, Severity.WARNING),
             warnings_persisted=count(self.persisted, Severity.WARNING),
-            external_cleared=count(self.external_cleared, Severity.ERROR),
-            external_introduced=count(self.external_introduced, Severity.ERROR),
+            external_cleared=count(_of(self.external_cleared), Severity.ERROR),
+            external_introduced=count(_of(self.external_introduced), Severity.ERROR),
             cleared_by=ClearanceCounts(**by),
             baseline=baseline,
             freshness=self._find_freshness(),
@@ -200,12 +198,6 @@ def _only(found: Iterable[Diagnostic], severity: Severity) -> list[Diagnostic]:
 def _errors(found: Iterable[Traced]) -> list[Traced]:
     errors = (traced for traced in found if traced.diagnostic.severity is Severity.ERROR)
     return sorted(errors, key=lambda traced: traced.diagnostic)
-
-
-def _classify(traced: Traced) -> ClearedBy:
-    uri, step = traced.diagnostic.uri, traced.step
-    lines = LineMap(step.before[uri].text, step.after[uri].text)
-    return classify_clearance(traced.at_step, lines)
 
 
 def is_within(path: str, directory: str) -> bool:

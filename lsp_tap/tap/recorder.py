@@ -24,7 +24,7 @@ MAX_DELAY_S = 0.05
 """A batch waits for a pause in the traffic, but not for longer than this. It delays the journal and the
 probe, never the wire."""
 
-QUEUE_BYTES = 24 << 20
+QUEUE_BYTES = 16 << 20
 """More than this is not kept waiting; a burst of large messages stays below it and is recorded when it is
 over.
 """
@@ -110,7 +110,10 @@ class Recorder:
             if recording is None:
                 continue
             is_last = bool(batch) and batch[-1] is None
-            for item in sorted(filter(None, batch), key=attrgetter("monotonic_ns")):
+            items = sorted(filter(None, batch), key=attrgetter("monotonic_ns"), reverse=True)
+            batch.clear()
+            while items:
+                item = items.pop()
                 recording.step(item)
                 self._taken_bytes += item.size_bytes
             if is_last:

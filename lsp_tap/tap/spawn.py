@@ -17,10 +17,10 @@ if sys.platform != "win32":
 _GUARD = """
 trap '' HUP INT TERM
 read -r _ && exit
-kill -TERM -- "-$1" || exit
+kill -s TERM -- "-$1" || exit
 i=0
-while kill -0 -- "-$1" && [ $i -lt 20 ]; do i=$((i + 1)); sleep 0.1; done
-kill -KILL -- "-$1"
+while kill -s 0 -- "-$1" && [ $i -lt 20 ]; do i=$((i + 1)); sleep 0.1; done
+kill -s KILL -- "-$1"
 """
 """Waits on a pipe that only the tap holds: a line means that the tap ended in good order, its end that it
 was killed.

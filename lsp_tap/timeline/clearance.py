@@ -52,33 +52,66 @@ FAMILY_BY_SUFFIX: Final[dict[str, str]] = {
 }
 
 
+CONFIGURATION: Final = re.compile(
+    r"(^|/)(pyproject\.toml|setup\.cfg|tox\.ini|mypy\.ini|\.mypy\.ini|\.flake8|\.pylintrc|pyrightconfig\.json|"
+    r"basedpyrightconfig\.json|\.?ruff\.toml|ty\.toml|tsconfig[^/]*\.json|jsconfig[^/]*\.json|\.eslintrc[^/]*|"
+    r"eslint\.config\.[a-z]+|biome\.jsonc?|\.oxlintrc\.json|\.clangd|\.clang-tidy|compile_flags\.txt|clippy\.toml|"
+    r"\.golangci\.ya?ml|\.shellcheckrc|\.stylelintrc[^/]*|\.vscode/settings\.json|opencode\.jsonc?)$"
+)
+"""Files that tell a checker what to report."""
+
+_LOOSENED: Final = re.compile(
+    r"""ignore|exclude|disable|suppress|skipLibCheck|Wno-|-w\b|
+        ["']?\b(strict\w*|no\w+|check\w*|report\w+|typeCheckingMode|\w*severity)["']?\s*[:=]\s*
+        ["']?(false|off|none|basic|information|hint|0)\b|:\s*["']?off\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def is_loosened(path: str, before: str | None, after: str | None) -> bool:
+    """Whether an edit made a checker's configuration report less: it brought a line that ignores or switches off."""
+    if CONFIGURATION.search(path) is None or after is None:
+        return False
+    old = set((before or "").splitlines())
+    return any(_LOOSENED.search(line) for line in after.splitlines() if line not in old)
+
+
 def classify_clearance(diagnostic: Diagnostic, lines: LineMap) -> ClearedBy:
     """How the edit behind `lines` cleared `diagnostic` of the older text. Without both texts it counts as a fix."""
     if lines.old_text is None or lines.new_text is None or lines.old_text == lines.new_text:
         return "fix"
-    pattern = SUPPRESSIONS.get(FAMILY_BY_SUFFIX.get(diagnostic.uri.rpartition(".")[2].lower(), ""))
-    moved = lines.move(diagnostic.line)
-    if pattern is not None and _is_silenced(pattern, diagnostic, lines, moved):
+    family = FAMILY_BY_SUFFIX.get(diagnostic.uri.rpartition(".")[2].lower(), "")
+    pattern, moved = SUPPRESSIONS.get(family), lines.move(diagnostic.line)
+    if pattern is not None and moved is not None and _is_silenced(pattern, diagnostic, lines, moved[0]):
         return "suppression"
-    region = lines.old_region(diagnostic.line)
-    if moved is None and region is not None:
-        replacement = "".join(lines.new_lines[region.new_start : region.new_end])
-        if not replacement.strip():
-            return "deletion"
+    bore = range(diagnostic.line, max(diagnostic.line, diagnostic.end_line - (diagnostic.end_column == 0)) + 1)
+    if all(lines.is_deleted(line) or _is_emptied(lines, line) for line in bore):
+        return "deletion"
     return "fix"
 
 
-def _is_silenced(
-    pattern: re.Pattern[str], diagnostic: Diagnostic, lines: LineMap, moved: tuple[int, int] | None
-) -> bool:
-    old_comments = {line.strip() for line in lines.old_lines if pattern.search(line)}
+def _is_emptied(lines: LineMap, line: int) -> bool:
+    """Whether all that came in the place of the line's region is nothing: blanks, comments, `pass`, `...`."""
+    region = lines.old_region(line)
+    if region is None:
+        return False
+    return all(_NOTHING.fullmatch(new) for new in lines.new_lines[region.new_start : region.new_end])
+
+
+_NOTHING: Final = re.compile(r"\s*((#|//|--|;|/\*|\*|<!--|%).*|pass|\.\.\.|\{\}|;)?\s*", re.DOTALL)
+
+
+def _is_silenced(pattern: re.Pattern[str], diagnostic: Diagnostic, lines: LineMap, line: int) -> bool:
+    """Whether the edit brought a suppression that covers `line` of the new text."""
+    old_comments = {old.strip() for old in lines.old_lines if pattern.search(old)}
+    height = diagnostic.end_line - diagnostic.line
     for region in lines.regions:
         for number in range(region.new_start, region.new_end):
-            line = lines.new_lines[number]
-            if not pattern.search(line) or line.strip() in old_comments:
+            new = lines.new_lines[number]
+            if not pattern.search(new) or new.strip() in old_comments:
                 continue
-            if moved is not None and -1 <= moved[0] - number <= 1 + diagnostic.end_line - diagnostic.line:
+            on_it = -1 - height <= line - number <= 1
+            for_the_file = new.lstrip().startswith(("#", "//", "/*", "<!--")) and number <= line
+            if on_it or for_the_file:
                 return True
-            if number < 10 and line.lstrip().startswith(("#", "//", "/*", "<!--")) and moved is not None:
-                return True  # for the whole file: at its top, on a line of its own
     return False

@@ -15,6 +15,7 @@ Documents stay known after the server restarts (same client, same name), so that
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -79,6 +80,7 @@ class ServerTimeline:
     changes: list[Change] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
+    times_us: array[int] = field(default_factory=lambda: array("q"))  # of each record, by its order
     pulls_unanswered: int = 0
     last_time_us: int = 0
 
@@ -111,6 +113,7 @@ class ServerFold:
 
     def step(self, record: records.Record) -> None:
         self._order += 1
+        self.timeline.times_us.append(record.time_us)
         self.timeline.last_time_us = record.time_us
         match record:
             case records.TapStarted():

@@ -34,6 +34,7 @@ class LineMap:
         self.regions: list[Region] = []
         # old line -> (new line, columns the content moved right)
         self._moved: dict[int, tuple[int, int]] = {}
+        self._deleted: set[int] = set()
         if self._known:
             self._align()
 
@@ -43,6 +44,9 @@ class LineMap:
                 self._moved.update((i1 + k, (j1 + k, 0)) for k in range(i2 - i1))
                 continue
             self.regions.append(Region(i1, i2, j1, j2))
+            if tag == "delete":
+                self._deleted.update(range(i1, i2))
+                continue
             # A wrapped or unwrapped block keeps its lines but for their indentation (graylint compares so, too).
             olds = [line.strip() for line in self.old_lines[i1:i2]]
             news = [line.strip() for line in self.new_lines[j1:j2]]
@@ -51,6 +55,8 @@ class LineMap:
                     for k in range(a2 - a1):
                         old, new = i1 + a1 + k, j1 + b1 + k
                         self._moved[old] = new, _indent(self.new_lines[new]) - _indent(self.old_lines[old])
+                elif inner == "delete":
+                    self._deleted.update(range(i1 + a1, i1 + a2))
                 elif a2 - a1 == b2 - b1:
                     self._moved.update((i1 + a1 + k, (j1 + b1 + k, 0)) for k in range(a2 - a1))
 
@@ -68,6 +74,10 @@ class LineMap:
         if not self._known or moved is None or line >= len(self.old_lines):
             return moved is not None
         return self.old_lines[line].strip() == self.new_lines[moved[0]].strip()
+
+    def is_deleted(self, line: int) -> bool:
+        """Whether the old line is gone and nothing came in its place."""
+        return line in self._deleted
 
     def old_region(self, line: int) -> Region | None:
         return next((r for r in self.regions if r.old_start <= line < r.old_end), None)

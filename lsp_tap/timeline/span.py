@@ -9,7 +9,7 @@ that vanished on the way and is there again at the end (found by matching the tw
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lsp_tap.timeline.diagnostics import Diagnostic
 from lsp_tap.timeline.steps import DocumentState, Step, match_documents
@@ -54,9 +54,12 @@ def fold_span(steps: Sequence[Step], counts: Callable[[str], bool] = lambda uri:
     span = Span()
     tracks: dict[str, _Track] = {}
     for step in steps:
-        span.altered.add(step.change.uri)
-        if step.blind:
-            span.blind.add(step.change.uri)
+        if step.uri is not None:
+            span.altered.add(step.uri)
+        if step.uri is not None and step.blind:
+            span.blind.add(step.uri)
+        if step.uri is not None and step.origin in tracks:
+            tracks[step.uri] = _rename(tracks.pop(step.origin), step.uri)
         for uri, before in step.before.items():
             if uri in span.blind or not counts(uri):
                 continue
@@ -66,6 +69,13 @@ def fold_span(steps: Sequence[Step], counts: Callable[[str], bool] = lambda uri:
         _close(span, track)
     span.known = set(tracks)
     return span
+
+
+def _rename(track: _Track, uri: str) -> _Track:
+    """The document goes on under another name; where its diagnostics came from stays."""
+    track.alive = {replace(diagnostic, uri=uri): origin for diagnostic, origin in track.alive.items()}
+    track.last = track.last.moved_to(uri)
+    return track
 
 
 def _advance(track: _Track, step: Step, uri: str) -> None:

@@ -1,23 +1,28 @@
-"""From changes and reports to steps: what every altering change cleared and introduced, on all documents of a server.
+"""From changes and reports to steps: what each thing that happened cleared and introduced, on all documents.
 
 The life of a diagnostic, before the code:
 
-- A *step* is a change that altered a text. Its state is what the server last said of every document as of the moment
-  before the next step; its *before* is the state of the step before it. So the steps telescope: summed over any run of
-  steps, introduced minus cleared is the size of the last state minus the size of the first.
+- A *step* begins when something is altered: the text of a document the server has (a `Change`), or something else that
+  may bear on it (a `Mark`: a command that ran, a configuration file, a deletion). It ends where the next one begins.
+- Its state is what the server last said of every document by then; its *before* is the state of the step before it. So
+  the steps telescope: over any run of them, introduced minus cleared is the last state's size minus the first's.
+- The first report on a version belongs to the change that made it, however late it comes, and so does every report that
+  comes while the call that wrote it still waits for the server. (Two files written at once: the report on the first
+  comes after the change of the second.) Later reports on the same text belong to what happened in between.
 - A document whose state was not known before it was altered has no *before*: it joins the state with the first thing
-  the server says of it, and until then counts on neither side. A document that a call created has a known empty one.
+  the server says of it, and until then counts on neither side. A document that a call created has a known empty one;
+  one that was moved takes its state along; one that was deleted has none left.
 - A document first reported in the middle, and not altered until then, is taken to have been so all along.
 - A report older than the change (nothing newer came) is carried on; the step's freshness says so.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Protocol
 
 from lsp_tap.timeline.diagnostics import Diagnostic
 from lsp_tap.timeline.fold import Change, Report, ServerTimeline
@@ -28,8 +33,51 @@ Freshness = Literal["fresh", "stale", "timed-out", "server-dead", "no-server"]
 FRESHNESS_ORDER: tuple[Freshness, ...] = ("fresh", "stale", "timed-out", "server-dead", "no-server")
 """From sure to knowing nothing. A sum is as sure as its least sure part."""
 
-FirstSight = Literal["read", "created", "written"]
-"""What a server's first sight of a document was: as it stood, newly made, or after somebody had already changed it."""
+
+@dataclass(frozen=True, slots=True)
+class FirstSight:
+    """What a server's first sight of a document was: as it stood (`read`), newly made (`created`), after somebody had
+    already changed it (`written`), or under a new name (`moved` from the document `origin`)."""
+
+    kind: Literal["read", "created", "written", "moved"]
+    origin: str | None = None
+
+
+READ = FirstSight("read")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something other than a document was altered at `time_us` (wall clock). `by` names who did it; `deleted` are the
+    documents that were deleted by it."""
+
+    time_us: int
+    by: str
+    deleted: tuple[str, ...] = ()
+
+
+class Knowledge(Protocol):
+    """What those who altered things know, and the wire does not."""
+
+    def find_first_sight(self, change: Change) -> FirstSight:
+        """Asked for a change whose document the server did not know before."""
+
+    def find_patience(self, change: Change) -> int | None:
+        """Until when (wall clock, microseconds) the one who made `change` waited for the server; None: unknown."""
+
+    def list_marks(self) -> Sequence[Mark]:
+        """In the order of time."""
+
+
+class _Nothing:
+    def find_first_sight(self, change: Change) -> FirstSight:
+        return READ
+
+    def find_patience(self, change: Change) -> int | None:
+        return None
+
+    def list_marks(self) -> Sequence[Mark]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +87,9 @@ class DocumentState:
     diagnostics: tuple[Diagnostic, ...]
     text: str | None
 
+    def moved_to(self, uri: str) -> DocumentState:
+        return DocumentState(tuple(replace(d, uri=uri) for d in self.diagnostics), self.text)
+
 
 State = Mapping[str, DocumentState]
 EMPTY = DocumentState((), "")
@@ -46,16 +97,26 @@ EMPTY = DocumentState((), "")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """`before` and `after` hold the documents known on both sides; `matchings` those of them that differ."""
+    """`before` and `after` hold the documents known on both sides; `matchings` those of them that differ.
+
+    `cause` is what was altered. `settled_us`: wall clock of the first report on a changed text; None: there was none.
+    `blind`: the document was altered before the server had ever seen it. `origin`: the document it was moved from.
+    """
 
     server: str
-    change: Change
+    cause: Change | Mark
     before: State
     after: State
     matchings: Mapping[str, Matching]
     freshness: Freshness
-    settled_us: int | None  # wall clock of the first report on this version; None: there was none
-    blind: bool  # the document was altered before the server had ever seen it
+    settled_us: int | None = None
+    blind: bool = False
+    origin: str | None = None
+
+    @property
+    def uri(self) -> str | None:
+        """The document whose text was altered."""
+        return self.cause.uri if isinstance(self.cause, Change) else None
 
 
 def match_documents(before: DocumentState, after: DocumentState) -> Matching:
@@ -68,47 +129,64 @@ def _line_map(old: str | None, new: str | None) -> LineMap:
     return LineMap(old, new)
 
 
-def _as_read(change: Change) -> FirstSight:
-    return "read"
-
-
-def find_steps(timeline: ServerTimeline, first_sight: Callable[[Change], FirstSight] = _as_read) -> list[Step]:
-    """All steps of a server, in order. `first_sight` is asked for changes whose document was not known before."""
-    sights = {c: first_sight(c) for c in timeline.changes if c.previous is None}
-    altering = [c for c in timeline.changes if c.altered or sights.get(c, "read") != "read"]
-    states = _States(timeline)
+def find_steps(timeline: ServerTimeline, knowledge: Knowledge | None = None) -> list[Step]:
+    """All steps of a server, in order. Marks that made no difference are none."""
+    knowledge = knowledge or _Nothing()
+    sights = {c: knowledge.find_first_sight(c) for c in timeline.changes if c.previous is None}
+    altering = [c for c in timeline.changes if c.altered or sights.get(c, READ) is not READ]
+    causes: list[tuple[float, Change | Mark]] = [(c.order, c) for c in altering]
+    causes += [(bisect_right(timeline.times_us, m.time_us) + 0.75, m) for m in knowledge.list_marks()]
+    causes.sort(key=lambda cause: cause[0])
+    states = _States(timeline, knowledge=knowledge)
     steps: list[Step] = []
-    before = dict(states.until(altering[0].order)) if altering else {}
-    for number, change in enumerate(altering):
-        sight = sights.get(change)
-        if sight == "created":
-            before[change.uri] = EMPTY
-        elif sight == "written":
-            before.pop(change.uri, None)
-        ends = altering[number + 1].order if number + 1 < len(altering) else float("inf")
-        after = dict(states.until(ends))
-        for uri, state in after.items():
-            if uri not in before and not (sight == "written" and uri == change.uri):
-                before[uri] = state  # first heard of now and not altered: it was so before
-        both = {uri: state for uri, state in before.items() if uri in after}
-        fresh = states.first_on(change)
-        steps.append(
-            Step(
-                server=timeline.name,
-                change=change,
-                before=both,
-                after={uri: after[uri] for uri in both},
-                matchings={
-                    uri: match_documents(state, after[uri]) for uri, state in both.items() if state is not after[uri]
-                },
-                freshness=_judge_freshness(timeline, change, fresh, states),
-                settled_us=fresh.time_us if fresh else None,
-                blind=sight == "written",
-            )
-        )
-        # A created document of which nothing was said yet stays a known empty one.
-        before = {**{uri: state for uri, state in before.items() if state is EMPTY}, **after}
+    for number, (begins, cause) in enumerate(causes):
+        before = dict(states.until(begins))
+        ends = causes[number + 1][0] if number + 1 < len(causes) else float("inf")
+        step = _take_step(timeline, states, before, cause, sights, ends)
+        if isinstance(cause, Change) or step.matchings:
+            steps.append(step)
     return steps
+
+
+def _take_step(
+    timeline: ServerTimeline,
+    states: _States,
+    before: dict[str, DocumentState],
+    cause: Change | Mark,
+    sights: Mapping[Change, FirstSight],
+    ends: float,
+) -> Step:
+    """One step; it completes `before` with what only became known now."""
+    sight = sights.get(cause, READ) if isinstance(cause, Change) else READ
+    uri = cause.uri if isinstance(cause, Change) else None
+    gone = cause.deleted if isinstance(cause, Mark) else ()
+    if uri is not None and sight.kind == "created":
+        before[uri] = states.assume(uri, EMPTY)
+    elif uri is not None and sight.kind == "written":
+        before.pop(uri, None)
+    elif uri is not None and sight.origin in before:
+        before[uri] = states.assume(uri, before.pop(sight.origin).moved_to(uri))
+        states.forget(sight.origin)
+    for deleted in gone:
+        states.forget(deleted)
+    after = dict(states.until(ends))
+    after.update((deleted, EMPTY) for deleted in gone if deleted in before and deleted not in after)
+    for other, state in after.items():
+        if other not in before and not (sight.kind == "written" and other == uri):
+            before[other] = state  # first heard of now and not altered: it was so before
+    both = {other: state for other, state in before.items() if other in after and not states.is_assumed(other)}
+    fresh = states.first_on(cause) if isinstance(cause, Change) else None
+    return Step(
+        server=timeline.name,
+        cause=cause,
+        before=both,
+        after={other: after[other] for other in both},
+        matchings={o: match_documents(state, after[o]) for o, state in both.items() if state != after[o]},
+        freshness=_judge_freshness(timeline, cause, fresh, states) if isinstance(cause, Change) else "fresh",
+        settled_us=fresh.time_us if fresh else None,
+        blind=sight.kind == "written",
+        origin=sight.origin if sight.kind == "moved" and uri in both else None,
+    )
 
 
 def _judge_freshness(timeline: ServerTimeline, change: Change, fresh: Report | None, states: _States) -> Freshness:
@@ -129,12 +207,16 @@ def find_state(timeline: ServerTimeline, until_us: int) -> State:
 class _States:
     """The reports of a timeline by the moment they describe."""
 
-    def __init__(self, timeline: ServerTimeline, until_us: int | None = None) -> None:
+    def __init__(
+        self, timeline: ServerTimeline, until_us: int | None = None, knowledge: Knowledge | None = None
+    ) -> None:
         heard = (r for r in timeline.reports if until_us is None or r.time_us <= until_us)
-        self._reports = sorted(heard, key=lambda report: (report.as_of, report.time_us))
+        placed = _place(heard, knowledge or _Nothing())
+        self._reports = sorted(placed, key=lambda report: (report.as_of, report.time_us))
         self._next = 0
         self._channels: dict[str, dict[str, Report]] = {}
         self._state: dict[str, DocumentState] = {}
+        self._assumed: set[str] = set()
         self._by_uri: dict[str, list[Report]] = {}
         for report in self._reports:
             self._by_uri.setdefault(report.uri, []).append(report)
@@ -149,7 +231,23 @@ class _States:
             self._next += 1
         for uri in touched:
             self._state[uri] = _unite(self._channels[uri].values())
+            self._assumed.discard(uri)
         return self._state
+
+    def assume(self, uri: str, state: DocumentState) -> DocumentState:
+        """The state of a document of which nothing was said yet."""
+        if uri not in self._channels:
+            self._state[uri] = state
+            self._assumed.add(uri)
+        return state
+
+    def is_assumed(self, uri: str) -> bool:
+        return uri in self._assumed
+
+    def forget(self, uri: str | None) -> None:
+        """The document is no more; what is said of that name later is of another one."""
+        self._channels.pop(uri or "", None)
+        self._state.pop(uri or "", None)
 
     def first_on(self, change: Change) -> Report | None:
         """The first report that describes the text of `change` (which may have been sent again since, unaltered)."""
@@ -161,6 +259,22 @@ class _States:
     def said_before(self, change: Change) -> bool:
         reports = self._by_uri.get(change.uri, [])
         return bool(reports) and reports[0].as_of < change.order
+
+
+def _place(reports: Iterable[Report], knowledge: Knowledge) -> Iterable[Report]:
+    """Put the reports that a change brought right behind it. See the module on which these are."""
+    answered: set[tuple[Change, str]] = set()
+    patience: dict[Change, int | None] = {}
+    for report in reports:
+        change = report.change
+        if change is not None:
+            is_first = (change, report.channel) not in answered
+            answered.add((change, report.channel))
+            if change not in patience:
+                patience[change] = knowledge.find_patience(change)
+            if is_first or report.time_us <= (patience[change] or 0):
+                report = replace(report, as_of=min(report.as_of, change.order + 0.5))
+        yield report
 
 
 def _unite(reports: Iterable[Report]) -> DocumentState:

@@ -322,3 +322,59 @@ def test_a_session_id_never_leaves_the_folder() -> None:
         assert name.isprintable()
     assert encode_file_name("ses_1aB-2") == "ses_1aB-2"
     assert encode_file_name("a/b") != encode_file_name("a_b")
+
+
+def test_a_persons_edit_that_the_agents_edit_brought_to_light_is_told_apart_line_by_line() -> None:
+    recorded, talk, reply = begin("bad\nworse\nok\nok\n", 0, 1)
+    found = "good\nworse\nok\noops\n"  # what a person made of it, unseen by any server
+    recorded.start_call(reply, "e1", "edit", {"filePath": f"{PROJECT}/a.py"}, before={"a.py": found})
+    talk.change(A, "good\nbetter\nno\noops\n")
+    talk.push(A, lsp_diagnostic(2, "error no"), lsp_diagnostic(3, "error oops"))
+    recorded.end_call(reply, "e1", "edit", after={"a.py": "good\nbetter\nno\noops\n"})
+    recorded.finish(reply)
+    session, _ = recorded.build()
+    lsp = session.turns[0].outcome.metrics.lsp
+    assert (lsp.external_cleared, lsp.external_introduced) == (1, 1)
+    assert sums(lsp) == (2, 2, 1, 1, 0)
+    delta = session.tool_calls[1].lsp_delta
+    assert [finding.line for finding in delta.cleared] == [2]
+    assert [finding.line for finding in delta.introduced] == [3]
+
+
+def test_a_loosened_checker_clears_by_suppression() -> None:
+    recorded, talk, reply = begin("bad\n", 0)
+    recorded.wait(5)
+    name = "pyrightconfig.json"
+    recorded.start_call(reply, "c1", "write", {"filePath": f"{PROJECT}/{name}"}, before={name: None})
+    recorded.end_call(reply, "c1", "write", after={name: '{"reportUndefinedVariable": "none"}'})
+    talk.push(A)
+    recorded.finish(reply)
+    session, _ = recorded.build()
+    assert deltas(session.tool_calls) == [None, (1, 0, 0)]
+    assert session.turns[0].outcome.metrics.lsp.cleared_by.suppression == 1
+
+
+def test_a_deleted_file_is_cleared_by_deletion() -> None:
+    recorded, _, reply = begin("bad\n", 0)
+    recorded.wait(5)
+    recorded.start_call(reply, "p1", "apply_patch", {"patchText": "..."}, before={"a.py": "bad\n"})
+    recorded.end_call(reply, "p1", "apply_patch", after={"a.py": None})
+    recorded.finish(reply)
+    session, _ = recorded.build()
+    lsp = session.turns[0].outcome.metrics.lsp
+    assert sums(lsp) == (1, 0, 1, 0, 0)
+    assert lsp.cleared_by.deletion == 1
+
+
+def test_every_edits_net_sums_to_the_turns() -> None:
+    recorded, _, reply = begin("bad\nok\n", 0)
+    edit(recorded, reply, "e1", "bad\nok\n", "bad\noops\n", 0, 1)
+    edit(recorded, reply, "e2", "bad\noops\n", "bad\nworse\n", 0, 1)
+    edit(recorded, reply, "e3", "bad\nworse\n", "good\nworse\n", 1)
+    recorded.finish(reply)
+    session, _ = recorded.build()
+    lsp = session.turns[0].outcome.metrics.lsp
+    nets = [introduced - cleared for found in deltas(session.tool_calls) if found for cleared, introduced, _ in [found]]
+    assert lsp.errors_after is not None
+    assert lsp.errors_before is not None
+    assert sum(nets) == lsp.errors_after - lsp.errors_before

@@ -1,11 +1,36 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 from lsp_tap.timeline.fold import Change
 from lsp_tap.timeline.span import Span, fold_span
-from lsp_tap.timeline.steps import Step, find_steps
+from lsp_tap.timeline.steps import READ, FirstSight, Mark, Step, find_steps
 from tests.timeline.conversation import Conversation, lsp_diagnostic
 
 A, B = "file:///p/a.py", "file:///p/b.py"
+
+
+class Seen:
+    """Knows what every first sight was."""
+
+    def __init__(
+        self,
+        kind: Literal["read", "created", "written", "moved"],
+        marks: Sequence[Mark] = (),
+        patience_us: int | None = None,
+    ) -> None:
+        self._kind: Literal["read", "created", "written", "moved"] = kind
+        self._marks, self._patience_us = marks, patience_us
+
+    def find_first_sight(self, change: Change) -> FirstSight:
+        return FirstSight(self._kind) if self._kind != "read" else READ
+
+    def find_patience(self, change: Change) -> int | None:
+        return self._patience_us
+
+    def list_marks(self) -> Sequence[Mark]:
+        return self._marks
 
 
 def sizes(span: Span) -> tuple[int, int, int, int, int]:
@@ -102,7 +127,7 @@ def test_a_file_written_before_the_server_ever_saw_it_counts_on_neither_side() -
     talk = Conversation()
     talk.open(A, "good\n")
     talk.push(A, lsp_diagnostic(0, "still one"))
-    steps = find_steps(talk.timeline(), lambda change: "written")
+    steps = find_steps(talk.timeline(), Seen("written"))
     span = fold_span(steps)
     assert sizes(span) == (0, 0, 0, 0, 0)
     assert span.blind == {A}
@@ -112,7 +137,7 @@ def test_a_created_file_was_empty_before_so_its_errors_are_introduced() -> None:
     talk = Conversation()
     talk.open(A, "bad\n")
     talk.push(A, lsp_diagnostic(0, "bad"))
-    assert sizes(fold_span(find_steps(talk.timeline(), lambda change: "created"))) == (0, 1, 0, 1, 0)
+    assert sizes(fold_span(find_steps(talk.timeline(), Seen("created")))) == (0, 1, 0, 1, 0)
 
 
 def test_reading_a_file_again_is_no_step() -> None:
@@ -202,3 +227,72 @@ def test_incremental_changes_are_applied_in_lines_as_lsp_counts_them() -> None:
     change = talk.timeline().changes[-1]
     assert _is_altered(change)
     assert change.text == "a\x0cb\r\nc\u2028d\rend"
+
+
+def test_of_two_files_changed_at_once_each_report_belongs_to_its_own_change() -> None:
+    talk = Conversation()
+    for uri in (A, B):
+        talk.open(uri, "bad\n")
+        talk.push(uri, lsp_diagnostic(0, "bad"))
+    talk.change(A, "good\n")
+    talk.change(B, "good\n")
+    talk.push(A)
+    talk.push(B)
+    steps = steps_of(talk)
+    assert [[traced.diagnostic.uri for traced in fold_span([step]).cleared] for step in steps] == [[A], [B]]
+
+
+def test_a_second_report_while_the_call_still_waits_belongs_to_its_change() -> None:
+    talk = Conversation()
+    for uri in (A, B):
+        talk.open(uri, "ok\n")
+        talk.push(uri)
+    talk.change(A, "bad\n")
+    talk.change(B, "fine\n")
+    talk.push(A)  # syntax only
+    talk.push(B)
+    talk.push(A, lsp_diagnostic(0, "bad"))
+    sums = [
+        [len(fold_span([step]).introduced) for step in find_steps(talk.timeline(), Seen("read", (), patience))]
+        for patience in (None, talk.time_us)
+    ]
+    assert sums == [[0, 1], [1, 0]]
+
+
+def test_what_a_command_does_to_documents_it_never_touched_is_a_step_of_its_own() -> None:
+    talk = Conversation()
+    talk.open(A, "import missing\n")
+    talk.push(A, lsp_diagnostic(0, "no module"))
+    talk.change(A, "import missing  # pip install missing\n")
+    talk.push(A, lsp_diagnostic(0, "no module"))
+    talk.wait(5)
+    mark = Mark(talk.time_us, "call")
+    talk.push(A)
+    edit, command = find_steps(talk.timeline(), Seen("read", [mark]))
+    assert sizes(fold_span([edit]))[2] == 0
+    assert command.cause is mark
+    assert sizes(fold_span([command]))[2] == 1
+
+
+def test_a_deleted_file_takes_its_errors_with_it() -> None:
+    talk = Conversation()
+    talk.open(A, "bad\n")
+    talk.push(A, lsp_diagnostic(0, "bad"))
+    talk.wait(5)
+    (step,) = find_steps(talk.timeline(), Seen("read", [Mark(talk.time_us, "call", (A,))]))
+    assert sizes(fold_span([step])) == (1, 0, 1, 0, 0)
+
+
+def test_a_moved_file_keeps_its_errors_under_its_new_name() -> None:
+    talk = Conversation()
+    talk.open(A, "bad\nworse\n")
+    talk.push(A, lsp_diagnostic(0, "bad"), lsp_diagnostic(1, "worse"))
+    talk.open(B, "bad\nbetter\n")
+    talk.push(B, lsp_diagnostic(0, "bad"))
+
+    class Moved(Seen):
+        def find_first_sight(self, change: Change) -> FirstSight:
+            return FirstSight("moved", A) if change.uri == B else READ
+
+    (step,) = find_steps(talk.timeline(), Moved("read"))
+    assert sizes(fold_span([step])) == (2, 1, 1, 0, 1)

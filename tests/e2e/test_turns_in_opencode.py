@@ -1,0 +1,249 @@
+"""What an agent can do to files within a turn, in the real OpenCode, and what each call is then said to have done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lsp_tap.wiring.scripted_model import Failure, Reply, ScriptedModel, ToolCall, call, say
+from tests.e2e.measured import describe_calls, describe_outcome, describe_turns, read_session
+from tests.e2e.opencode import OpenCode, python_peer, tapped
+from tests.e2e.waiting import once_reported
+
+pytestmark = pytest.mark.live
+
+Json = dict[str, Any]
+
+ONE_ERROR = "first: int = 'x'\n"
+TWO_ERRORS = "first: int = 'x'\nsecond: int = 'y'\n"
+MEND_FIRST = ("int = 'x'", "int = 1")
+MEND_SECOND = ("int = 'y'", "int = 2")
+
+
+def prepare(opencode: OpenCode, files: dict[str, str], **config: Any) -> None:
+    """A project with these files, basedpyright behind the tap, and the plugin."""
+    for name, text in files.items():
+        opencode.write_file(name, text)
+    command = tapped((python_peer("basedpyright-langserver"), "--stdio"), name="basedpyright")
+    entry = {"command": command, "extensions": [".py"]}
+    opencode.write_config(lsp={"pyright": {"disabled": True}, "ty": {"disabled": True}, "basedpyright": entry}, **config)
+    opencode.install_plugin()
+    opencode.commit()
+
+
+def play(opencode: OpenCode, *steps: Any, task: str = "Mend it", **options: Any) -> str:
+    """Runs a turn in which each reply waits until the servers have had their say; the session's id."""
+    opencode.model.add(*(once_reported(opencode, step) if isinstance(step, Reply) else step for step in steps))
+    run = opencode.run(task, **options)
+    assert (run.stderr, opencode.model.remaining, opencode.model.overruns) == ("", 0, 0)
+    return run.session_id
+
+
+def read(file: str) -> ToolCall:
+    return ToolCall("read", {"filePath": file})
+
+
+def edit(file: str, old: str, new: str) -> ToolCall:
+    return ToolCall("edit", {"filePath": file, "oldString": old, "newString": new})
+
+
+def write(file: str, content: str) -> ToolCall:
+    return ToolCall("write", {"filePath": file, "content": content})
+
+
+def calls(*made: ToolCall) -> Reply:
+    """One answer of the model; several calls are parallel ones."""
+    return Reply(calls=made)
+
+
+def test_edits_of_a_read_file_and_of_a_new_one(opencode: OpenCode) -> None:
+    prepare(opencode, {"cart.py": TWO_ERRORS})
+    opencode.model.add(call("read", filePath="cart.py"))
+    session = read_session(
+        opencode,
+        play(
+            opencode,
+            calls(edit("cart.py", *MEND_FIRST)),
+            calls(write("new.py", TWO_ERRORS)),
+            calls(edit("new.py", *MEND_FIRST)),
+            calls(edit("cart.py", "no such text", "")),
+            calls(edit("cart.py", *MEND_SECOND)),
+            say("Done."),
+        ),
+    )
+    assert describe_calls(session) == [
+        "read",
+        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
+        "write new.py: 0 -> 2 (-0 +2 =0) observed fresh",
+        "edit new.py: 2 -> 1 (-1 +0 =1) observed fresh",
+        "edit cart.py failed",
+        "edit cart.py: 1 -> 0 (-1 +0 =0) observed fresh",
+    ]
+    assert describe_turns(session) == ["success: 2 -> 1 (-2 +1 =0) observed fresh"]
+    assert session["turns"][0]["outcome"]["reasons"] == [
+        "finish reason is stop",
+        "6 tool calls",
+        "LSP errors 2 -> 1 (2 cleared, 1 introduced)",
+    ]
+
+
+def test_a_file_written_over_unread_has_no_before(opencode: OpenCode) -> None:
+    prepare(opencode, {"cart.py": TWO_ERRORS})
+    opencode.model.add(call("write", filePath="cart.py", content=ONE_ERROR))
+    session = read_session(opencode, play(opencode, calls(edit("cart.py", *MEND_FIRST)), say("Done.")))
+    assert describe_calls(session) == [
+        "write cart.py: 0 -> 0 (-0 +0 =0) none fresh",
+        "edit cart.py: 1 -> 0 (-1 +0 =0) observed fresh",
+    ]
+    assert describe_turns(session) == ["success: None -> None (-None +None =None) none fresh"]
+
+
+def test_a_patch_of_two_files(opencode: OpenCode) -> None:
+    prepare(opencode, {"cart.py": TWO_ERRORS, "shop.py": ONE_ERROR})
+    patch = (
+        "*** Begin Patch\n"
+        "*** Update File: cart.py\n@@\n-first: int = 'x'\n+first: int = 1\n"
+        "*** Update File: shop.py\n@@\n first: int = 'x'\n+worse: int = 'z'\n"
+        "*** End Patch"
+    )
+    opencode.model.add(calls(read("cart.py"), read("shop.py")))
+    session = read_session(
+        opencode, play(opencode, call("apply_patch", patchText=patch), say("Done."), model_id="gpt-5")
+    )
+    assert describe_calls(session) == [
+        "read",
+        "read",
+        "apply_patch cart.py shop.py: 3 -> 3 (-1 +1 =2) observed fresh",
+    ]
+    assert describe_turns(session) == ["success: 3 -> 3 (-1 +1 =2) observed fresh"]
+
+
+def test_parallel_edits(opencode: OpenCode) -> None:
+    prepare(opencode, {"cart.py": TWO_ERRORS, "shop.py": ONE_ERROR})
+    opencode.model.add(calls(read("cart.py"), read("shop.py")))
+    session = read_session(
+        opencode,
+        play(
+            opencode,
+            calls(edit("cart.py", "x", "xx"), edit("shop.py", *MEND_FIRST)),
+            calls(edit("cart.py", "int = 'xx'", "int = 1"), edit("cart.py", *MEND_SECOND)),
+            say("Done."),
+        ),
+    )
+    assert describe_calls(session) == [
+        "read",
+        "read",
+        "edit cart.py: 2 -> 2 (-0 +0 =2) observed fresh",
+        "edit shop.py: 1 -> 0 (-1 +0 =0) observed fresh",
+        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
+        "edit cart.py: 1 -> 0 (-1 +0 =0) observed fresh",
+    ]
+    assert describe_turns(session) == ["success: 3 -> 0 (-3 +0 =0) observed fresh"]
+
+
+def test_what_a_command_wrote_belongs_to_the_command(opencode: OpenCode) -> None:
+    prepare(opencode, {"cart.py": TWO_ERRORS})
+    opencode.model.add(call("read", filePath="cart.py"))
+    session = read_session(
+        opencode,
+        play(
+            opencode,
+            call("bash", command="sed -i s/\\'x\\'/1/ cart.py", description="mend"),
+            calls(read("cart.py")),
+            say("Done."),
+        ),
+    )
+    assert describe_calls(session) == ["read", "bash: 2 -> 1 (-1 +0 =1) observed fresh", "read"]
+    assert describe_turns(session) == ["success: 2 -> 1 (-1 +0 =1) observed fresh"]
+
+
+def test_what_a_sub_agent_edits_belongs_to_the_call_that_started_it(opencode: OpenCode) -> None:
+    scripts = {
+        "MEND": [call("read", filePath="cart.py"), once_reported(opencode, calls(edit("cart.py", *MEND_FIRST))), say("Mended.")],
+        "": [
+            call("task", description="mend", prompt="MEND the first", subagent_type="general"),
+            once_reported(opencode, calls(edit("cart.py", *MEND_SECOND))),
+            once_reported(opencode, say("Done.")),
+        ],
+    }
+    with ScriptedModel(scripts=scripts) as model:
+        opencode.model = model
+        prepare(opencode, {"cart.py": TWO_ERRORS})
+        parent = read_session(opencode, play(opencode, task="have it mended"))
+    (child_id,) = parent["children"]
+    child = read_session(opencode, child_id)
+    assert child["parentId"] == parent["sessionId"]
+    assert describe_calls(child) == ["read", "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh"]
+    assert describe_turns(child) == ["success: 2 -> 1 (-1 +0 =1) observed fresh"]
+    assert describe_calls(parent) == [
+        "task: 2 -> 1 (-1 +0 =1) observed fresh",
+        "edit cart.py: 1 -> 0 (-1 +0 =0) observed fresh",
+    ]
+    assert describe_turns(parent) == ["success: 2 -> 0 (-2 +0 =0) observed fresh"]
+
+
+def test_a_rejected_permission_changes_nothing_and_is_no_success(opencode: OpenCode) -> None:
+    prepare(opencode, {"cart.py": TWO_ERRORS}, permission={"edit": "ask"})
+    opencode.model.add(call("read", filePath="cart.py"))
+    session = read_session(opencode, play(opencode, calls(edit("cart.py", *MEND_FIRST))))
+    assert describe_calls(session) == ["read", "edit cart.py failed"]
+    assert describe_turns(session) == ["failure: 2 -> 2 (-0 +0 =2) observed fresh"]
+    reasons = session["turns"][0]["outcome"]["reasons"]
+    assert reasons[0] == "finish reason is tool-calls, not stop"
+    assert reasons[1].startswith("edit failed and was not repaired: ")
+
+
+def test_a_refusing_model_ends_the_turn_and_a_failing_one_is_asked_again(opencode: OpenCode) -> None:
+    prepare(opencode, {"cart.py": TWO_ERRORS})
+    opencode.model.add(call("read", filePath="cart.py"))
+    steps = (Failure(500, "out of order"), calls(edit("cart.py", *MEND_FIRST)), Failure(400, "no more words"))
+    session_id = play(opencode, *steps)
+    session = read_session(opencode, session_id)
+    assert describe_calls(session) == ["read", "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh"]
+    assert describe_turns(session) == ["failure: 2 -> 1 (-1 +0 =1) observed fresh"]
+    assert session["turns"][0]["outcome"]["reasons"] == []
+
+
+def test_an_edit_that_breaks_another_open_file(opencode: OpenCode) -> None:
+    prepare(opencode, {"prices.py": "def total() -> int:\n    return 1\n", "cart.py": "from prices import total\n\nsum: int = total()\n"})
+    opencode.model.add(calls(read("prices.py"), read("cart.py")))
+    session = read_session(
+        opencode,
+        play(
+            opencode,
+            calls(edit("prices.py", "-> int:\n    return 1", "-> str:\n    return ''")),
+            calls(edit("cart.py", "sum: int", "sum: str")),
+            calls(edit("prices.py", "def total", "def totals")),
+            say("Done."),
+        ),
+    )
+    assert describe_calls(session) == [
+        "read",
+        "read",
+        "edit prices.py: 0 -> 1 (-0 +1 =0) observed fresh",
+        "edit cart.py: 1 -> 0 (-1 +0 =0) observed fresh",
+        "edit prices.py: 0 -> 1 (-0 +1 =0) observed fresh",
+    ]
+    assert describe_turns(session) == ["failure: 0 -> 1 (-0 +1 =0) observed fresh"]
+
+
+def test_a_session_goes_on_in_another_process(opencode: OpenCode) -> None:
+    prepare(opencode, {"cart.py": TWO_ERRORS})
+    opencode.model.add(call("read", filePath="cart.py"))
+    session_id = play(opencode, calls(edit("cart.py", *MEND_FIRST)), say("Done."))
+    opencode.write_file("cart.py", "first: int = 1\nsecond: int = 'y'\nthird: int = 'z'\n")
+    opencode.model.add(call("read", filePath="cart.py"))
+    play(opencode, calls(edit("cart.py", *MEND_SECOND)), say("Done."), session=session_id)
+    session = read_session(opencode, session_id)
+    assert describe_calls(session) == [
+        "read",
+        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
+        "read",
+        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
+    ]
+    assert describe_turns(session) == [
+        "success: 2 -> 1 (-1 +0 =1) observed fresh",
+        "success: 2 -> 1 (-1 +0 =1) observed fresh",
+    ]
+    assert describe_outcome(session["outcome"]) == "2 -> 1 (-2 +0 =0) observed fresh others -0 +1"
