@@ -79,10 +79,14 @@ class Measuring:
         family = self._find_family(session)
         files = find_files(call, session.directory)
         sums = Sums(session.directory)
+
+        def is_mine(owner: Call | None) -> bool:
+            return owner is not None and self._call_in(session, owner, family) is call
+
         for server in self._servers_of(session):
-            mine = [o.owner is not None and self._call_in(session, o.owner, family) is call for o in server.steps]
+            mine = [is_mine(o.owner) or (o.unseen is not None and is_mine(o.unseen.owner)) for o in server.steps]
             for run in _runs(server.steps, mine):
-                sums.add_span(run, lambda owner: True)
+                sums.add_span(run, is_mine)
             if not any(mine) and call.status == "completed":
                 silent = _judge_silence(server.timeline, files, call)
                 if silent is not None:

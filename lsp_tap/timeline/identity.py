@@ -8,7 +8,8 @@ cascade, strictest first; a pair that one step finds is taken out before the nex
 2. *reworded*: the same on the mapped line, whatever the columns, with the message normalised: numbers dropped
    (mypy-baseline does so for "defined on line N"), quoted names replaced if the edit removed (or brought) them.
 3. *in order*: within one touched region of the diff, what is left by rule and shape, order kept: start column, end
-   column and line count (basedpyright `baseline.ts`, which ignores message and line), then start column alone.
+   column and line count (basedpyright `baseline.ts`, which ignores message and line), then start column alone;
+   never against the diff, where that knows which line became which.
 4. *nearest*: same rule and message (but for numbers) in touched lines, nearest line first (betterer): moved code. Names
    stay, or any new undefined name would be the mended one "moved".
 
@@ -95,8 +96,12 @@ class _Cascade:
         olds, news = self._by_region(self.before, old=True), self._by_region(self.after, old=False)
         for region, left in olds.items():
             right = news.get(region, [])
-            for old, new in _longest_common(left, right, lambda a, b: _what(a) == _what(b) and shape(a) == shape(b)):
+            for old, new in _longest_common(left, right, lambda a, b: self._is_alike(a, b, shape)):
                 self._take(old, new)
+
+    def _is_alike(self, old: Diagnostic, new: Diagnostic, shape: Callable[[Diagnostic], Hashable]) -> bool:
+        moved = self.lines.move(old.line)
+        return _what(old) == _what(new) and shape(old) == shape(new) and (moved is None or moved[0] == new.line)
 
     def _pair_nearest(self) -> None:
         olds = [d for group in self._by_region(self.before, old=True).values() for d in group]

@@ -143,11 +143,12 @@ def test_an_answer_is_kept_back_once_only() -> None:
 def test_an_enormous_result_before_its_id_is_let_go_rather_than_kept_in_memory() -> None:
     gate = AnswerGate()
     gate.expect(OURS)
-    body = b'{"result":"' + b"x" * MAX_GATHER_BYTES + b'","id":"lsp-tap:1:1"}'
+    body = b'{"result":"' + b"x" * (MAX_GATHER_BYTES + (2 << 20)) + b'","id":"lsp-tap:1:1"}'
     frame = encode_frame(body)
     forwarded = b""
     for start in range(0, len(frame), 1 << 20):
         forwarded += gate.feed(frame[start : start + (1 << 20)])[0]
+    assert len(forwarded) == len(frame)
     assert forwarded == frame
 
 
