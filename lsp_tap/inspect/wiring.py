@@ -31,6 +31,8 @@ def print_plan(plan: Plan, *, removed: bool, applied: bool) -> None:
     for change in plan.changes:
         verb = _action(change.before, change.after)
         click.echo(f"{would}{verb if not applied else _PAST[verb]} {clean(change.path)}")
+        if not applied and change.path.suffix in (".json", ".jsonc") and not change.private:
+            click.echo(clean(change.diff()), nl=False)
     for server in plan.servers:
         click.echo(f"  {clean(server.id)}: {server.action}  {clean(' '.join(server.command))}")
     for note in plan.notes:

@@ -1,0 +1,18 @@
+"""Sessions: what an agent did, and what that did to the diagnostics. Knows journals, and no client by name.
+
+    recording    a folder of journals, folded, and folded on as they grow
+    history      the client's records -> messages and calls
+    attribution  which call wrote which document version
+    ownership    the timeline's steps, each with its call
+    turns        what a person asked, and all that was done about it
+    measuring    steps by call and by turn, over all servers
+    sums         adding them up
+    scoring      success, its reasons, three scores
+    build        all of that -> the models of the session and training files
+    models       these files
+    writer       writing them
+    repo         the repository as a turn finds it (the only GitPython import); `observing` journals it
+
+What surprised: a turn's numbers are not the sum of its edits' numbers (an error may come and go in between), only their
+nets add up. And nothing may be read from the file system after the fact, or the same journals would give other files.
+"""

@@ -14,6 +14,9 @@ The life of a diagnostic, before the code:
   one that was moved takes its state along; one that was deleted has none left.
 - A document first reported in the middle, and not altered until then, is taken to have been so all along.
 - A report older than the change (nothing newer came) is carried on; the step's freshness says so.
+- What two channels said of one text is one finding, and whoever of them speaks later decides about it: ruff pushes
+  the old findings once more before every change and answers pulls after it; basedpyright is asked with and without
+  an identifier by the client, and with one by the tap.
 """
 
 from __future__ import annotations
@@ -214,7 +217,8 @@ class _States:
         placed = _place(heard, knowledge or _Nothing())
         self._reports = sorted(placed, key=lambda report: (report.as_of, report.time_us))
         self._next = 0
-        self._channels: dict[str, dict[str, Report]] = {}
+        self._channels: dict[str, dict[str, Report]] = {}  # without what another channel has taken over
+        self._latest: dict[tuple[str, str], Report] = {}  # by document and channel, whole
         self._state: dict[str, DocumentState] = {}
         self._assumed: set[str] = set()
         self._by_uri: dict[str, list[Report]] = {}
@@ -226,7 +230,7 @@ class _States:
         touched = set()
         while self._next < len(self._reports) and self._reports[self._next].as_of < order:
             report = self._reports[self._next]
-            self._channels.setdefault(report.uri, {})[report.channel] = report
+            self._hear(report)
             touched.add(report.uri)
             self._next += 1
         for uri in touched:
@@ -248,6 +252,16 @@ class _States:
         """The document is no more; what is said of that name later is of another one."""
         self._channels.pop(uri or "", None)
         self._state.pop(uri or "", None)
+
+    def _hear(self, report: Report) -> None:
+        channels = self._channels.setdefault(report.uri, {})
+        previous = self._latest.get((report.uri, report.channel))
+        self._latest[report.uri, report.channel] = report
+        for name, other in channels.items():
+            if previous is not None and name != report.channel and _speak_of_one_text(previous, other):
+                rest = tuple(d for d in other.diagnostics if d not in previous.diagnostics)
+                channels[name] = replace(other, diagnostics=rest)
+        channels[report.channel] = report
 
     def first_on(self, change: Change) -> Report | None:
         """The first report that describes the text of `change` (which may have been sent again since, unaltered)."""
@@ -275,6 +289,12 @@ def _place(reports: Iterable[Report], knowledge: Knowledge) -> Iterable[Report]:
             if is_first or report.time_us <= (patience[change] or 0):
                 report = replace(report, as_of=min(report.as_of, change.order + 0.5))
         yield report
+
+
+def _speak_of_one_text(one: Report, other: Report) -> bool:
+    if one.change is None or other.change is None:
+        return one.change is other.change
+    return one.change.text == other.change.text
 
 
 def _unite(reports: Iterable[Report]) -> DocumentState:

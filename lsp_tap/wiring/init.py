@@ -257,9 +257,12 @@ def _wrap_configs(
             if "extensions" in server.entry:
                 entry["extensions"] = server.entry["extensions"]
             additions[server.id] = entry
-    for fitting in _find_builtins(scope):
-        if fitting.id not in merged.servers:
-            additions[fitting.id] = _build_entry(fitting, lsp_tap)
+    fitting_builtins = [fitting for fitting in _find_builtins(scope) if fitting.id not in merged.servers]
+    if not running:
+        additions |= {fitting.id: _build_entry(fitting, lsp_tap) for fitting in fitting_builtins}
+    else:
+        # Whoever lists servers has chosen; nothing is started for them that they did not name.
+        notes += [f"{fitting.id} fits too and is not recorded: add it to lsp" for fitting in fitting_builtins]
     if additions:
         target = _choose_target(scope, texts, merged)
         existing = texts[target]

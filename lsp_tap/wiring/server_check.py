@@ -17,7 +17,8 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.client import LanguageClient
 
-_MOMENT_S: Final = 1.0  # servers register for pulls within this time of `initialized`, or never
+_MOMENT_S: Final = 1.0
+_REGISTER_S: Final = 3.0  # servers register for pulls within this time of `initialized`, or hardly ever
 _STDERR_BYTES: Final = 4096
 _GOODBYE_S: Final = 3.0  # what a server gets for each of: shutdown, the end of its input, SIGTERM
 
@@ -140,7 +141,7 @@ async def _ask(client: _Client, params: types.InitializeParams, timeout_s: float
     capabilities, info = result[0].capabilities, result[0].server_info
     diagnostics = "pull" if capabilities.diagnostic_provider else "push"
     if diagnostics == "push":
-        with anyio.move_on_after(_MOMENT_S):
+        with anyio.move_on_after(_REGISTER_S):
             await client.registered.wait()
             diagnostics = "pull (dynamic)"
     encoding = capabilities.position_encoding or types.PositionEncodingKind.Utf16

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from lsp_tap.wiring.scripted_model import Failure, Reply, ScriptedModel, ToolCall, call, say
+from lsp_tap.session.recording import read_recording
+from lsp_tap.wiring.scripted_model import Failure, Hang, Reply, ScriptedModel, ToolCall, call, say
 from tests.e2e.measured import describe_calls, describe_outcome, describe_turns, read_session
-from tests.e2e.opencode import OpenCode, python_peer, tapped
+from tests.e2e.opencode import OpenCode, python_peer, tapped, wait_until
+from tests.e2e.served import Conversation
 from tests.e2e.waiting import once_reported
 
 pytestmark = pytest.mark.live
@@ -196,13 +198,99 @@ def test_a_rejected_permission_changes_nothing_and_is_no_success(opencode: OpenC
 
 def test_a_refusing_model_ends_the_turn_and_a_failing_one_is_asked_again(opencode: OpenCode) -> None:
     prepare(opencode, {"cart.py": TWO_ERRORS})
-    opencode.model.add(call("read", filePath="cart.py"))
-    steps = (Failure(500, "out of order"), calls(edit("cart.py", *MEND_FIRST)), Failure(400, "no more words"))
-    session_id = play(opencode, *steps)
-    session = read_session(opencode, session_id)
-    assert describe_calls(session) == ["read", "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh"]
-    assert describe_turns(session) == ["failure: 2 -> 1 (-1 +0 =1) observed fresh"]
-    assert session["turns"][0]["outcome"]["reasons"] == []
+    opencode.model.add(
+        call("read", filePath="cart.py"),
+        Failure(500, "out of order"),
+        once_reported(opencode, calls(edit("cart.py", *MEND_FIRST))),
+        once_reported(opencode, say("Done.")),
+        calls(edit("cart.py", *MEND_SECOND)),
+        Failure(400, "no more words"),
+    )
+    with opencode.serve() as (url, _):
+        conversation = Conversation(url)
+        conversation.ask("Mend the first")
+        conversation.ask("Mend the second")
+        session = read_session(opencode, conversation.session_id)
+    assert describe_calls(session) == [
+        "read",
+        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
+        "edit cart.py: 1 -> 0 (-1 +0 =0) observed fresh",
+    ]
+    assert describe_turns(session) == [
+        "success: 2 -> 1 (-1 +0 =1) observed fresh",
+        "failure: 1 -> 0 (-1 +0 =0) observed fresh",
+    ]
+    assert session["turns"][1]["outcome"]["reasons"] == [
+        "model error APIError: no more words",
+        "session error APIError: no more words",
+        "finish reason is missing, not stop",
+    ]
+    assert [retry.message for retry in read_recording(opencode.logs).history.sessions[session["sessionId"]].retries] == []
+
+
+def test_an_aborted_command_and_an_aborted_answer(opencode: OpenCode) -> None:
+    prepare(opencode, {"cart.py": TWO_ERRORS})
+    opencode.model.add(
+        call("read", filePath="cart.py"),
+        once_reported(opencode, calls(edit("cart.py", *MEND_FIRST))),
+        once_reported(opencode, call("bash", command="echo begun > begun; sleep 60", description="wait")),
+        calls(edit("cart.py", *MEND_SECOND)),
+        Hang("Thinking"),
+    )
+    with opencode.serve() as (url, _):
+        conversation = Conversation(url)
+        turn = conversation.start("Mend the first")
+        wait_until((opencode.project / "begun").exists, what="running command")
+        conversation.abort()
+        turn.result(20)
+        turn = conversation.start("Mend the second")
+        wait_until(lambda: len(opencode.model.agent_requests) == 5, what="last model call")
+        conversation.abort()
+        turn.result(20)
+        session = read_session(opencode, conversation.session_id)
+    assert describe_calls(session) == [
+        "read",
+        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
+        "bash",
+        "edit cart.py: 1 -> 0 (-1 +0 =0) observed fresh",
+    ]
+    assert describe_turns(session) == [
+        "failure: 2 -> 1 (-1 +0 =1) observed fresh",
+        "failure: 1 -> 0 (-1 +0 =0) observed fresh",
+    ]
+    assert [turn["outcome"]["reasons"] for turn in session["turns"]] == []
+    assert not list(opencode.logs.glob("dspy-*"))
+
+
+def test_what_a_person_edits_between_two_turns_is_nobodys_merit(opencode: OpenCode) -> None:
+    prepare(opencode, {"cart.py": TWO_ERRORS})
+    opencode.model.add(
+        call("read", filePath="cart.py"),
+        once_reported(opencode, calls(edit("cart.py", *MEND_FIRST))),
+        once_reported(opencode, say("Done.")),
+    )
+    with opencode.serve() as (url, _):
+        conversation = Conversation(url)
+        conversation.ask("Mend the first")
+        opencode.write_file("cart.py", "first: int = 1\nsecond: int = 2\nthird: int = 'z'\nfourth: int = 'u'\n")
+        opencode.model.add(
+            call("read", filePath="cart.py"),
+            once_reported(opencode, calls(edit("cart.py", "int = 'z'", "int = 3"))),
+            once_reported(opencode, say("Done.")),
+        )
+        conversation.ask("Mend the third")
+        session = read_session(opencode, conversation.session_id)
+    assert describe_calls(session) == [
+        "read",
+        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
+        "read",
+        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
+    ]
+    assert describe_turns(session) == [
+        "success: 2 -> 1 (-1 +0 =1) observed fresh",
+        "success: 1 -> 1 (-0 +0 =0) observed fresh others -1 +1",
+    ]
+    assert describe_outcome(session["outcome"]) == "2 -> 1 (-1 +0 =0) observed fresh others -1 +1"
 
 
 def test_an_edit_that_breaks_another_open_file(opencode: OpenCode) -> None:

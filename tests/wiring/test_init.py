@@ -73,10 +73,18 @@ def test_a_second_init_changes_nothing(user: User) -> None:
     user.install("clangd")
     user.write(user.project / "a.c", "")
     user.init()
-    assert "clangd" in user.config.read_text()
     plan = user.plan()
     assert plan.empty
     assert {server.action for server in plan.servers} == {"recorded", "disabled"}
+
+
+def test_who_lists_servers_gets_those_wrapped_and_no_others(user: User) -> None:
+    user.write(user.config, CONFIG)
+    user.install("clangd")
+    user.write(user.project / "a.c", "")
+    plan = user.init()
+    assert "clangd" not in user.config.read_text()
+    assert "clangd fits too and is not recorded: add it to lsp" in plan.notes
 
 
 def test_the_schema_that_opencode_adds_is_no_edit(user: User) -> None:
@@ -224,7 +232,7 @@ def test_the_global_configuration_is_wrapped_once_for_all_projects(user: User) -
     user.write(user.global_config, '{"lsp": {"x": {"command": ["x"], "extensions": [".x"]}}}')
     home, project = user.snapshot(user.home), user.snapshot()
     user.init(global_=True)
-    assert set(read_lsp(user.global_config)) == {"x", "gopls"}
+    assert set(read_lsp(user.global_config)) == {"x"}
     assert user.snapshot() == project
     assert user.plan(global_=True).empty
     plan = user.init()

@@ -1,14 +1,15 @@
 """A language server that answers pulls, and writes every byte it gets to a file.
 
 Words: the file; `static` or `dynamic` (how it offers pulls) or `none`; then any of
-`id-last` (writes ids after results), `cancel` (says "not now" twice), `chatty` (a notification before and after every
-answer), `pieces` (writes some bytes at a time), `garbage` (a line between frames), `deaf-to-pulls` (never answers them),
-`register-again` (its registration comes with each didOpen).
+`id-last` (writes ids after results), `cancel` (says "not now" twice), `chatty` (a notification before and after
+every answer), `pieces` (writes some bytes at a time), `garbage` (a line between frames), `deaf-to-pulls` (never
+answers them).
 """
 
 import json
 import os
 import sys
+from typing import Any
 
 received = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 words = set(sys.argv[2:])
@@ -17,14 +18,14 @@ cancelled = 0
 pulls = 0
 
 
-def write(data):
+def write(data: bytes) -> None:
     size = 7 if "pieces" in words else len(data)
     for start in range(0, len(data), size):
         os.write(1, data[start : start + size])
 
 
-def send(**message):
-    message = {"jsonrpc": "2.0", **message}
+def send(**fields: Any) -> None:
+    message = {"jsonrpc": "2.0", **fields}
     if "id-last" in words and "id" in message and "method" not in message:
         message["id"] = message.pop("id")
     body = json.dumps(message).encode()
@@ -33,7 +34,7 @@ def send(**message):
         write(b"[info] sent something\n")
 
 
-def read():
+def read() -> Any:
     global buffer
     while b"\r\n\r\n" not in buffer:
         take()
@@ -45,7 +46,7 @@ def read():
     return json.loads(body)
 
 
-def take():
+def take() -> None:
     global buffer
     data = os.read(0, 65536)
     if not data:
@@ -54,7 +55,7 @@ def take():
     buffer += data
 
 
-def register():
+def register() -> None:
     options = {"identifier": "fake", "documentSelector": [{"language": "python"}]}
     registration = {"id": "r1", "method": "textDocument/diagnostic", "registerOptions": options}
     send(id=1, method="client/registerCapability", params={"registrations": [registration]})
