@@ -7,12 +7,12 @@ none of them.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
-
 from lsp_tap._version import __version__
 
+TYPE_CHECKING = False  # the name is enough for type checkers; typing takes as long to import as Python to start
 if TYPE_CHECKING:
+    from typing import Final
+
     from lsp_tap.errors import JournalUnavailable as JournalUnavailable
     from lsp_tap.errors import LspTapError as LspTapError
     from lsp_tap.errors import UsageError as UsageError
@@ -43,6 +43,8 @@ __all__ = ["__version__", *_HOME_OF]
 def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     value: object = getattr(import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value

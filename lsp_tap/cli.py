@@ -134,6 +134,43 @@ def show(session: str, folder: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("session")
+@click.option(
+    "--timeout",
+    "limit_s",
+    type=click.FloatRange(min=0.1),
+    default=60.0,
+    show_default=True,
+    help="Seconds a server gets to say all after each change.",
+)
+@_dir_option
+@_json_option
+def verify(session: str, limit_s: float, folder: Path | None, as_json: bool) -> None:
+    """Measure a session again: replay its texts through fresh servers, and fill in baselines nobody saw.
+
+    SESSION is an id, the beginning of one, or `last`. The recorded server commands are run, in the folders they ran in;
+    files that nobody opened are read as they are today. `write` and `show` use the result.
+    """
+    from lsp_tap.inspect.verification import print_commands, print_verified, show_progress
+    from lsp_tap.verification.verify import plan_verification, run_verification
+
+    place = _existing_folder(folder)
+    verified = plan_verification(place, session)
+    if not verified.servers:
+        raise click.ClickException(f"no language server looked at a file of {verified.session_id}: nothing to measure")
+    print_commands(verified, to_stderr=as_json)
+    with show_progress(verified) as on_step:
+        run_verification(place, verified, limit_s=limit_s, on_step=on_step)
+    if as_json:
+        _print_json(verified.as_json())
+    else:
+        print_verified(verified)
+    failed = [f"{server.plan.name}: {server.failure}" for server in verified.servers if server.failure]
+    if failed:
+        raise click.ClickException(f"could not be measured: {'; '.join(failed)}")
+
+
+@cli.command()
 @click.option("--global", "global_", is_flag=True, help="Wire your global OpenCode configuration instead.")
 @click.option("--remove", is_flag=True, help="Take the wiring out again; recordings stay.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
@@ -219,7 +256,7 @@ def _open_recording(place: Path) -> tuple[Builder, list[str]]:
     found = recording.history.sessions
     ids = sorted(found, key=lambda session_id: (found[session_id].last_us, session_id))
     limit = read_settings(place).history_limit
-    return Builder(recording.history, recording.timelines, history_limit=limit), ids
+    return Builder(recording.history, recording.timelines, recording.verifications, history_limit=limit), ids
 
 
 def _find_folder(folder: Path | None) -> Path:

@@ -19,12 +19,6 @@ write a line.
 PART_BYTES = 1 << 18
 """A part's size. The tap holds one part at a time, and a frame's header says how many there will be."""
 
-_SAFE_NESTING = 400
-"""A body with fewer brackets than this cannot be nested too deeply for any reader."""
-
-_SPARE_NESTING = 250
-"""Levels below Python's recursion limit that a body must leave to the reader's own stack."""
-
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
 
@@ -37,21 +31,14 @@ _loads = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 def parse_json(text: str) -> tuple[object, str | None]:
     """The value, and None; or None, and why `text` is no JSON (RFC 8259) that every reader can take."""
-    # Like `1],[2`, what is no value can become one between brackets; hence the check below.
-    spare = _SPARE_NESTING if text.count("[") + text.count("{") > _SAFE_NESTING else 0
     try:
-        value: object = _loads("[" * spare + text + "]" * spare if spare else text)
+        return _loads(text), None
     except RecursionError:
         return None, "nested too deeply"
-    except ValueError as error:  # JSONDecodeError, a constant, or an integer of more digits than Python converts
-        if isinstance(error, json.JSONDecodeError):
-            return None, f"{error.msg} at character {error.pos - spare}"
+    except json.JSONDecodeError as error:
+        return None, f"{error.msg} at character {error.pos}"
+    except ValueError as error:  # a constant, or an integer of more digits than Python converts
         return None, str(error).partition(";")[0]
-    for _ in range(spare):
-        if not isinstance(value, list) or len(value) != 1:
-            return None, "more than one value"
-        value = value[0]
-    return value, None
 
 
 def encode_fields(fields: dict[str, object]) -> bytes:
@@ -63,7 +50,7 @@ def encode_fields(fields: dict[str, object]) -> bytes:
 def encode_line(seq: int, time_us: int, monotonic_us: int, kind: str, fields: bytes) -> bytes:
     """One line of a journal. `fields` comes from `encode_fields` or `encode_frame`."""
     start = f'{{"seq":{seq},"time_us":{time_us},"monotonic_us":{monotonic_us},"kind":"{kind}"'
-    return b"%s%s%s}\n" % (start.encode(), b"," if fields else b"", fields)
+    return b"".join((start.encode(), b"," if fields else b"", fields, b"}\n"))
 
 
 def _frame_fields(direction: str, header: bytes, body_length: int, probe: bool) -> dict[str, object]:
@@ -96,7 +83,7 @@ def encode_frame(direction: str, header: bytes, body: bytes, *, probe: bool = Fa
         # Valid JSON has no raw line break inside a string, so blanks change nothing that means anything.
         message = json_text.encode().translate(_LINE_BREAKS)
         fields["body"] = text
-    return b'%s,"message":%s' % (encode_fields(fields), message), value
+    return b"".join((encode_fields(fields), b',"message":', message)), value
 
 
 def count_parts(body_length: int) -> int:

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import ValidationError
 
@@ -36,9 +37,10 @@ from lsp_tap.journal.records import (
 UnreadableReason: TypeAlias = Literal[
     "torn line", "not JSON", "not a record", "unknown kind", "newer format", "stray part", "unreadable file"
 ]
-JournalKind: TypeAlias = Literal["server", "client", "observed"]
+JournalKind: TypeAlias = Literal["server", "client", "observed", "verified"]
 
 _BLOCK_BYTES: Final = 1 << 18
+_RECORDER_NESTING: Final = 1000  # Python's default limit, the most that the recorder can have parsed
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -167,7 +169,7 @@ def parse_line(line: bytes, *, line_number: int = 1, offset: int = 0) -> Entry |
         return Unreadable(line_number, offset, reason, detail)
 
     try:
-        fields = json.loads(line.decode())
+        fields = _load_deep(line.decode())
         if _SURROGATE_ESCAPE.search(line):
             fields = _replace_lone_surrogates(fields)
     except (ValueError, RecursionError) as error:
@@ -183,6 +185,19 @@ def parse_line(line: bytes, *, line_number: int = 1, offset: int = 0) -> Entry |
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         return unreadable("not a record", f"{fields['kind']}.{place}: {first['msg']}")
+
+
+def _load_deep(text: str) -> Any:
+    """As `json.loads`, from however deep in a program: the recorder parsed a message with nothing on its stack."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(limit + _RECORDER_NESTING)
+        try:
+            return json.loads(text)
+        finally:
+            sys.setrecursionlimit(limit)
 
 
 def _replace_lone_surrogates(value: object) -> object:
@@ -234,7 +249,12 @@ def read_head(path: Path) -> Journal | None:
         line = b""
     entry = parse_line(line) if line.endswith(b"\n") else None
     first = None if isinstance(entry, Unreadable) else entry
-    by_name: dict[str, JournalKind] = {"server-": "server", "client-": "client", "observed": "observed"}
+    by_name: dict[str, JournalKind] = {
+        "server-": "server",
+        "client-": "client",
+        "observed": "observed",
+        "verified-": "verified",
+    }
     for prefix, kind in by_name.items():
         if path.name.startswith(prefix):
             return Journal(path, kind, first)

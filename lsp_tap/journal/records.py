@@ -342,6 +342,43 @@ class ProjectObserved(Recorded):
     git: GitObserved | None = None
 
 
+# A verification's journal
+
+
+class DocumentOpened(_Plain):
+    """A document that was opened before the first replayed change. `known_since_us`: when the recorded server first
+    knew it, wall clock.
+    """
+
+    uri: str
+    known_since_us: int
+
+
+class ChangeReplayed(_Plain):
+    """One change: `time_us` as it was recorded, `replayed_us` as it was sent again; `call_id` null: nobody's call."""
+
+    uri: str
+    version: int
+    time_us: int
+    replayed_us: int
+    session_id: str | None = None
+    call_id: str | None = None
+    sight: Literal["read", "created", "written", "moved", "deleted"] = "read"
+    origin: str | None = None
+
+
+class VerificationFinished(_OfSession):
+    kind: Literal["verification_finished"]
+    format: int
+    recorder: str
+    server: str
+    root: str
+    until_us: int
+    opened: tuple[DocumentOpened, ...] = ()
+    replayed: tuple[ChangeReplayed, ...] = ()
+    unrepeatable: tuple[str, ...] = ()
+
+
 Record: TypeAlias = (
     TapStarted
     | ServerStarted
@@ -371,6 +408,7 @@ Record: TypeAlias = (
     | SessionErrored
     | ClientStopped
     | ProjectObserved
+    | VerificationFinished
 )
 
 

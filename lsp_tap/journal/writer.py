@@ -77,6 +77,8 @@ class JournalWriter:
     def __init__(self, fd: int) -> None:
         self.lost_count = 0
         """Records that are missing from the file; never goes down."""
+        self.lost_reason = ""
+        """Why the last of them were lost."""
         self.failure: str | None = None
         """Why the last write failed, None while writing works."""
         self._fd = fd
@@ -102,6 +104,7 @@ class JournalWriter:
     def note_lost(self, count: int, size_bytes: int, reason: str) -> None:
         """Records lost before they came here, or here."""
         self.lost_count += count
+        self.lost_reason = reason
         self._owed.add(count, size_bytes, reason)
 
     def flush(self, monotonic_us: int) -> None:

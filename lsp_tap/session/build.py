@@ -35,6 +35,7 @@ from lsp_tap.session.models import (
 )
 from lsp_tap.session.scoring import Verdict, describe_lsp, evaluate, is_success, judge_turn
 from lsp_tap.session.turns import TurnHistory, find_turns, parse_task
+from lsp_tap.session.verified import Verification
 from lsp_tap.timeline.fold import ServerTimeline
 from lsp_tap.timeline.texts import split_lines
 
@@ -55,10 +56,15 @@ class Builder:
     """All sessions of one recording. `history_limit`: how many earlier messages an example keeps; None: all."""
 
     def __init__(
-        self, history: HistoryFold, timelines: Iterable[ServerTimeline], *, history_limit: int | None = None
+        self,
+        history: HistoryFold,
+        timelines: Iterable[ServerTimeline],
+        verifications: Iterable[Verification] = (),
+        *,
+        history_limit: int | None = None,
     ) -> None:
         self._history = history
-        self._measuring = Measuring(history, timelines)
+        self._measuring = Measuring(history, timelines, verifications)
         self._history_limit = history_limit
 
     def build_session(self, session_id: str) -> SessionFile:

@@ -110,6 +110,19 @@ class HistoryFold:
             return ""
         return self.texts.get(state.sha256) if state.sha256 else None
 
+    def find_family(self, session: SessionHistory) -> dict[str, SessionHistory]:
+        """The session and the sub-agents' sessions below it, by id."""
+        family = {session.session_id: session}
+        while True:
+            more = {
+                child.session_id: child
+                for child in self.sessions.values()
+                if child.session_id not in family and child.latest is not None and child.latest.parent_id in family
+            }
+            if not more:
+                return family
+            family |= more
+
     def step(self, record: records.Record, client: records.ClientStarted | None = None) -> None:
         """Take in one record of the journal that `client` opened."""
         match record:

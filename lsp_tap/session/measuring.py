@@ -11,8 +11,9 @@ from lsp_tap.session.history import Call, HistoryFold, SessionHistory
 from lsp_tap.session.models import Diagnostics, Lsp
 from lsp_tap.session.ownership import OwnedStep, find_owned_steps
 from lsp_tap.session.sums import CallMeasure, Sums, is_within
+from lsp_tap.session.verified import Verification
 from lsp_tap.timeline.fold import ServerTimeline
-from lsp_tap.timeline.steps import Freshness, find_state
+from lsp_tap.timeline.steps import Freshness, State, find_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +21,29 @@ class _Server:
     timeline: ServerTimeline
     steps: list[OwnedStep]
     known_since_us: dict[str, int]
+    verification: Verification | None = None
+
+    @property
+    def is_verified(self) -> bool:
+        return self.verification is not None
+
+    def find_state(self, until_us: int) -> State:
+        return self.verification.find_state(until_us) if self.verification else find_state(self.timeline, until_us)
 
 
 class Measuring:
     """All servers of a recording, measured against all its calls."""
 
-    def __init__(self, history: HistoryFold, timelines: Iterable[ServerTimeline]) -> None:
+    def __init__(
+        self,
+        history: HistoryFold,
+        timelines: Iterable[ServerTimeline],
+        verifications: Iterable[Verification] = (),
+    ) -> None:
         self._history = history
         self._attribution = Attribution(history)
         self._servers = [self._own(timeline) for timeline in timelines]
+        self._verified = [_Server(v.timeline, v.find_steps(history), v.list_known_since(), v) for v in verifications]
 
     def _own(self, timeline: ServerTimeline) -> _Server:
         known: dict[str, int] = {}
@@ -38,26 +53,21 @@ class Measuring:
         calls = [
             call
             for session in self._history.sessions.values()
-            if _is_of(timeline, session)
+            if is_of(timeline, session)
             for call in session.calls.values()
         ]
         return _Server(timeline, find_owned_steps(timeline, self._attribution, calls), known)
 
-    def _servers_of(self, session: SessionHistory) -> list[_Server]:
-        return [server for server in self._servers if _is_of(server.timeline, session)]
-
-    def _find_family(self, session: SessionHistory) -> dict[str, SessionHistory]:
-        """The session and the sub-agents' sessions below it."""
-        family = {session.session_id: session}
-        while True:
-            more = {
-                child.session_id: child
-                for child in self._history.sessions.values()
-                if child.session_id not in family and child.latest is not None and child.latest.parent_id in family
-            }
-            if not more:
-                return family
-            family |= more
+    def _servers_of(self, session: SessionHistory, until_us: int) -> list[_Server]:
+        """The servers of a session as recorded; of those that were verified up to `until_us`, the verification."""
+        verified = {
+            server.verification.server: server
+            for server in self._verified
+            if server.verification and server.verification.covers(session.session_id, until_us)
+        }
+        recorded = [server for server in self._servers if is_of(server.timeline, session)]
+        kept = [server for server in recorded if (server.timeline.name, server.timeline.cwd) not in verified]
+        return [*kept, *verified.values()]
 
     def _call_in(self, session: SessionHistory, owner: Call, family: dict[str, SessionHistory]) -> Call | None:
         """The call of `session` that `owner` is part of: itself, or the one that started its sub-agent's session."""
@@ -76,17 +86,17 @@ class Measuring:
 
     def measure_call(self, session: SessionHistory, call: Call) -> CallMeasure | None:
         """What one call did; None for a call that changed no file anybody's server could know of."""
-        family = self._find_family(session)
+        family = self._history.find_family(session)
         files = find_files(call, session.directory)
         sums = Sums(session.directory)
 
         def is_mine(owner: Call | None) -> bool:
             return owner is not None and self._call_in(session, owner, family) is call
 
-        for server in self._servers_of(session):
+        for server in self._servers_of(session, call.end_us or 0):
             mine = [is_mine(o.owner) or (o.unseen is not None and is_mine(o.unseen.owner)) for o in server.steps]
             for run in _runs(server.steps, mine):
-                sums.add_span(run, is_mine)
+                sums.add_span(run, is_mine, is_verified=server.is_verified)
             if not any(mine) and call.status == "completed":
                 silent = _judge_silence(server.timeline, files, call)
                 if silent is not None:
@@ -104,24 +114,24 @@ class Measuring:
         Steps that none of the session's calls (nor its sub-agents') wrote count as external. Documents that became
         known after `end_us` do not count.
         """
-        family = self._find_family(session)
+        family = self._history.find_family(session)
         sums = Sums(session.directory)
 
         def is_ours(owner: Call | None) -> bool:
             return owner is not None and owner.session_id in family
 
-        for server in self._servers_of(session):
+        for server in self._servers_of(session, end_us):
             ours = [
-                start_us <= o.step.cause.time_us < limit_us and (is_ours(o.owner) or o.step.cause.time_us <= end_us)
-                for o in server.steps
+                start_us <= o.time_us < limit_us and (is_ours(o.owner) or o.time_us <= end_us) for o in server.steps
             ]
             known = server.known_since_us
             for run in _runs(server.steps, ours, whole=True):
-                sums.add_span(run, is_ours, lambda uri, known=known: known[uri] <= end_us)  # type: ignore[misc]
+                counts = lambda uri, known=known: known.get(uri, end_us) <= end_us  # noqa: E731
+                sums.add_span(run, is_ours, counts, is_verified=server.is_verified)
             if not any(ours):
-                state = find_state(server.timeline, end_us if limit_us == float("inf") else int(limit_us))
-                still = [d for uri, s in state.items() if known[uri] <= end_us for d in s.diagnostics]
-                sums.add_still(server.timeline.name, still, has_state=bool(state))
+                state = server.find_state(end_us if limit_us == float("inf") else int(limit_us))
+                still = [d for uri, s in state.items() if known.get(uri, end_us) <= end_us for d in s.diagnostics]
+                sums.add_still(server.timeline.name, still, has_state=bool(state), is_verified=server.is_verified)
             edited = [(c, f) for c in calls if c.status == "completed" and (f := find_files(c, session.directory))]
             for call, files in edited:
                 if not any(o.owner is call for o in server.steps):
@@ -131,10 +141,10 @@ class Measuring:
         return sums.build_lsp(), sums.diagnostics(sums.before)
 
 
-def _is_of(timeline: ServerTimeline, session: SessionHistory) -> bool:
+def is_of(timeline: ServerTimeline, session: SessionHistory) -> bool:
     """Same client process; where a tap did not know its client: in the session's directory."""
-    if timeline.client_pid is not None and session.client_pids:
-        return timeline.client_pid in session.client_pids
+    if timeline.client_pids and session.client_pids:
+        return not timeline.client_pids.isdisjoint(session.client_pids)
     return is_within(timeline.cwd, session.directory)
 
 

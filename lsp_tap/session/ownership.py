@@ -23,6 +23,12 @@ class OwnedStep:
     owner: Call | None
     unseen: Unseen | None = None
     loosened: bool = False
+    recorded_us: int | None = None  # of a replayed step: when it was recorded
+
+    @property
+    def time_us(self) -> int:
+        """When it happened in the session, wall clock."""
+        return self.step.cause.time_us if self.recorded_us is None else self.recorded_us
 
     def find_clearer(self, traced: Traced) -> Call | None:
         """Who cleared a diagnostic in this step: whoever altered its line first."""

@@ -51,7 +51,7 @@ class Sums:
         self.external_introduced: list[Traced] = []
         self.freshness: list[Freshness] = []
         self.servers: set[str] = set()
-        self.known = self.unknown = 0
+        self.known = self.unknown = self.verified = 0
         self._loosening: set[int] = set()
 
     def add_span(
@@ -59,6 +59,8 @@ class Sums:
         run: Sequence[OwnedStep],
         is_ours: Callable[[Call | None], bool],
         counts: Callable[[str], bool] = lambda uri: True,
+        *,
+        is_verified: bool = False,
     ) -> None:
         steps = [owned.step for owned in run]
         owned_by = {id(owned.step): owned for owned in run}
@@ -76,11 +78,14 @@ class Sums:
             ours = is_ours(owned_by[id(traced.step)].find_introducer(traced))
             (self.introduced if ours else self.external_introduced).append(traced)
         self.known += len(span.known)
+        self.verified += len(span.known) if is_verified else 0
         self.unknown += len(span.altered - span.known)
         last = {step.uri or step.cause: step for step in steps if is_ours(owned_by[id(step)].owner)}
         self.freshness += [step.freshness for step in last.values()]
 
-    def add_still(self, server: str, diagnostics: Sequence[Diagnostic], *, has_state: bool) -> None:
+    def add_still(
+        self, server: str, diagnostics: Sequence[Diagnostic], *, has_state: bool, is_verified: bool = False
+    ) -> None:
         """A server whose documents nobody altered."""
         self.before += diagnostics
         self.after += diagnostics
@@ -88,11 +93,14 @@ class Sums:
         if has_state:
             self.servers.add(server)
             self.known += 1
+            self.verified += is_verified
 
     def _find_baseline(self) -> Baseline:
         if not self.known:
             return "none"
-        return "partial" if self.unknown else "observed"
+        if self.unknown:
+            return "partial"
+        return "verified" if self.verified == self.known else "observed"
 
     def _find_freshness(self) -> Freshness:
         if self.freshness:

@@ -97,7 +97,7 @@ def write_sessions(
     wait_settled(recording, settle_limit_s)
     with FileLock(folder / "tap" / ".write.lock", mode=0o600):
         recording.read()
-        builder = Builder(recording.history, recording.timelines, history_limit=history_limit)
+        builder = Builder(recording.history, recording.timelines, recording.verifications, history_limit=history_limit)
         wanted = sorted(recording.history.sessions) if session_ids is None else list(session_ids)
         for session_id in wanted:
             if session_id not in recording.history.sessions:

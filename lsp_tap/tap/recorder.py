@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from lsp_tap.tap.recording import Recording
 
 QUIET_S = 0.003
-MAX_DELAY_S = 0.05
+MAX_DELAY_S = 0.1
 """A batch waits for a pause in the traffic, but not for longer than this. It delays the journal and the
 probe, never the wire."""
 
-QUEUE_BYTES = 16 << 20
+START_S = 0.05
+"""What the recording imports would compete with the pumps' first moments; no real server answers sooner."""
+
+QUEUE_BYTES = 32 << 20
 """More than this is not kept waiting; a burst of large messages stays below it and is recorded when it is
 over.
 """
@@ -96,7 +99,7 @@ class Recorder:
         until_s = time.monotonic() + MAX_DELAY_S
         put_bytes = -1
         while put_bytes != (put_bytes := sum(self._put_bytes)) and time.monotonic() < until_s:
-            if self._waiting_bytes() > QUEUE_BYTES // 2:
+            if self._waiting_bytes() > QUEUE_BYTES * 3 // 4:
                 return
             time.sleep(QUIET_S)
 
@@ -104,7 +107,7 @@ class Recorder:
         timeout_s: float | None = None
         recording: Recording | None = None
         while True:
-            batch = self._take_batch(timeout_s)
+            batch = self._take_batch(timeout_s, is_first=recording is None)
             if batch and recording is None:
                 recording = self._open_recording()
             if recording is None:
@@ -121,7 +124,7 @@ class Recorder:
                 return
             timeout_s = recording.end_batch()
 
-    def _take_batch(self, timeout_s: float | None) -> list[Item | None]:
+    def _take_batch(self, timeout_s: float | None, *, is_first: bool) -> list[Item | None]:
         """What happened until there was a pause. None comes last.
 
         An answer may be queued before its question: the pump that forwarded the question was not done yet. Each was
@@ -130,7 +133,10 @@ class Recorder:
         batch: list[Item | None] = []
         try:
             batch.append(self._queue.get(timeout=timeout_s))
-            self._wait_pause()
+            if is_first:
+                time.sleep(START_S)
+            else:
+                self._wait_pause()
             while batch[-1] is not None:
                 batch.append(self._queue.get_nowait())
         except Empty:

@@ -106,9 +106,9 @@ class Recording:
         self._complain(writer)
 
     def _complain(self, writer: JournalWriter) -> None:
-        if writer.failure is not None and not self._has_complained:
+        if writer.lost_count and not self._has_complained:
             self._has_complained = True
-            complain(f"cannot write to {self._path}: {writer.failure}; the connection goes on, records are lost")
+            complain(f"cannot write all of {self._path}: {writer.lost_reason}; the connection goes on")
 
     def _step_chunk(self, chunk: Chunk) -> None:
         if chunk.source == CLIENT:

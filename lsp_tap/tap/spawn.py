@@ -102,7 +102,8 @@ if sys.platform == "win32":
         def signal_group(self, number: int) -> bool:
             if self._process.poll() is not None:
                 return False
-            self._process.kill()
+            if number:
+                self._process.kill()
             return True
 
     def start_server(command: list[str]) -> tuple[Server, str]:

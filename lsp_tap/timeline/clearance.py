@@ -34,7 +34,7 @@ SUPPRESSIONS: Final[dict[str, re.Pattern[str]]] = {
     "java": re.compile(r"@SuppressWarnings|@Suppress\b"),
     "php": re.compile(r"@(phpstan-ignore|psalm-suppress)|phpcs:ignore|@disregard"),
     "css": re.compile(r"stylelint-disable|biome-ignore"),
-    "yaml": re.compile(r"#\s*(yamllint\s+disable|yaml-language-server:\s*\$schema\s*=\s*none)"),
+    "yaml": re.compile(r"#\s*(yamllint\s+disable|yaml-language-server(-disable\b|:\s*\$schema\s*=\s*none))"),
 }
 """What silences a server, one row a language family."""
 

@@ -9,8 +9,8 @@ state it describes, which is not when it arrived.
 | push with a version | its arrival, but never after the change that ended that version |
 | push without a version | its arrival: nobody knows better, and the last one before a change wins |
 
-Documents stay known after the server restarts (same client, same name), so that what the old process said is the
-"before" of what the new one says.
+Documents stay known when the server is started again, by its client or by one that goes on with the same session, so
+that what the old process said is the "before" of what the new one says.
 """
 
 from __future__ import annotations
@@ -68,18 +68,19 @@ class Ending:
 
 @dataclass(slots=True)
 class ServerTimeline:
-    """All that was said and sent about documents between one client and one server."""
+    """All that was said and sent about documents between one server and its client, or several one after the other."""
 
     name: str
     command: tuple[str, ...] = ()
     cwd: str = ""
-    client_pid: int | None = None
+    client_pids: set[int] = field(default_factory=set)
     server_info: Mapping[str, Any] = field(default_factory=dict)
     initialize: Mapping[str, Any] = field(default_factory=dict)
     encoding: str = "utf-16"
     changes: list[Change] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
+    started_order: int = 0  # of the process that ran last
     times_us: array[int] = field(default_factory=lambda: array("q"))  # of each record, by its order
     pulls_unanswered: int = 0
     last_time_us: int = 0
@@ -118,7 +119,9 @@ class ServerFold:
         match record:
             case records.TapStarted():
                 self.timeline.command, self.timeline.cwd = record.command, record.cwd
-                self.timeline.client_pid = record.client_pid
+                self.timeline.started_order = self._order
+                if record.client_pid is not None:
+                    self.timeline.client_pids.add(record.client_pid)
                 self._documents.clear()
                 self._pulls.clear()
                 self._ending_asked = False

@@ -48,6 +48,15 @@ def match_diagnostics(before: Iterable[Diagnostic], after: Iterable[Diagnostic],
     return cascade.run()
 
 
+def match_returned(lost: Iterable[Diagnostic], came: Iterable[Diagnostic], lines: LineMap) -> Matching:
+    """Match what vanished over a span of edits with what came in it: only what is there again, rule, message and line.
+
+    Which edit brought what is known there, so nothing is guessed from the shape of a touched region: steps 1 and 2, then
+    the same rule and message on a line of the same words (code that one edit cut and another pasted).
+    """
+    return _Cascade(sorted(lost), sorted(came), lines).run_strictly()
+
+
 class _Cascade:
     def __init__(self, before: list[Diagnostic], after: list[Diagnostic], lines: LineMap) -> None:
         self.before, self.after, self.lines = before, after, lines
@@ -59,6 +68,20 @@ class _Cascade:
         for shape in (_columns, lambda diagnostic: diagnostic.column):
             self._pair_in_order(shape)
         self._pair_nearest()
+        return Matching(tuple(sorted(self.pairs)), tuple(self.before), tuple(self.after))
+
+    def run_strictly(self) -> Matching:
+        self._pair(self._exact_old, lambda new: (_what(new), new.message, _range(new)))
+        self._pair(self._reworded_old, lambda new: (_what(new), self._normalise(new, new=True), new.line))
+        self._pair(
+            # A line that is still there, without its error, was mended or silenced, not moved.
+            lambda old: (
+                (_what(old), old.message, _words(self.lines.old_lines, old.line))
+                if self.lines.move(old.line) is None
+                else None
+            ),
+            lambda new: (_what(new), new.message, _words(self.lines.new_lines, new.line)),
+        )
         return Matching(tuple(sorted(self.pairs)), tuple(self.before), tuple(self.after))
 
     def _exact_old(self, old: Diagnostic) -> Hashable:
@@ -132,6 +155,10 @@ class _Cascade:
 
 def _what(diagnostic: Diagnostic) -> Hashable:
     return diagnostic.rule, diagnostic.severity
+
+
+def _words(lines: Sequence[str], line: int) -> str | None:
+    return lines[line].strip() if line < len(lines) else None
 
 
 def _range(diagnostic: Diagnostic) -> Hashable:

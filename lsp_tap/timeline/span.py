@@ -1,7 +1,7 @@
 """A span of steps (a turn): what of its beginning is left at its end, and which step did what.
 
 Each diagnostic is followed from step to step. One that the span itself introduced and removed again is neither. One
-that vanished on the way and is there again at the end (found by matching the two ends directly) persisted. So
+that vanished on the way and is there again at the end, on the same line or the same words elsewhere, persisted. So
 
     after = before - cleared + introduced      and      sum of steps (introduced - cleared) = after - before
 """
@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lsp_tap.timeline.diagnostics import Diagnostic
-from lsp_tap.timeline.steps import DocumentState, Step, match_documents
+from lsp_tap.timeline.identity import match_returned
+from lsp_tap.timeline.linemap import LineMap
+from lsp_tap.timeline.steps import DocumentState, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,7 @@ def _advance(track: _Track, step: Step, uri: str) -> None:
 
 def _close(span: Span, track: _Track) -> None:
     came = {new: origin for new, origin in track.alive.items() if isinstance(origin, Traced)}
-    again = match_documents(
-        DocumentState(tuple(track.lost), track.first.text), DocumentState(tuple(came), track.last.text)
-    )
+    again = match_returned(track.lost, came, LineMap(track.first.text, track.last.text))
     span.before += track.first.diagnostics
     span.after += track.last.diagnostics
     span.persisted += [new for new, origin in track.alive.items() if isinstance(origin, Diagnostic)]

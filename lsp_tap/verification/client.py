@@ -20,8 +20,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +39,7 @@ from pygls.protocol.json_rpc import (
 
 from lsp_tap.errors import LspTapError
 from lsp_tap.tap.selector import matches_selector
-from lsp_tap.verification.recorded_client import RecordedClient
+from lsp_tap.verification.recorded_client import CLIENTS_OWN, RecordedClient
 
 QUIET_PULL_S: Final = 0.3
 QUIET_PUSH_S: Final = 0.6
@@ -48,6 +49,7 @@ typescript sends syntactic and semantic findings one after the other."""
 
 RETRY_S: Final = 0.1
 PULLS_AT_ONCE: Final = 4
+_LAST_WORDS_S: Final = 1.0
 _GOODBYE_S: Final = 3.0
 _TAP_GOODBYE_S: Final = 6.0  # a tap ends a server within 2 s of the end of its input
 _STDERR_BYTES: Final = 4096
@@ -101,6 +103,7 @@ class ReplayClient(JsonRPCClient):
     def __init__(self, recorded: RecordedClient) -> None:
         super().__init__(protocol_cls=_PlainProtocol)
         self._recorded = recorded
+        self._initialize = recorded.initialize or {}
         self._documents: dict[str, _Document] = {}
         self._registrations: dict[str, Mapping[str, Any]] = {}
         self._working: set[str] = set()
@@ -109,12 +112,13 @@ class ReplayClient(JsonRPCClient):
         self._last_said = 0.0
         self._said = anyio.Event()
         self._stderr = bytearray()
+        self._stderr_ended = anyio.Event()
         self.has_ended = anyio.Event()
         features = {
             "client/registerCapability": self._register,
             "client/unregisterCapability": self._unregister,
             "workspace/configuration": self._configure,
-            "workspace/workspaceFolders": lambda params: self._recorded.initialize.get("workspaceFolders"),
+            "workspace/workspaceFolders": lambda params: self._initialize.get("workspaceFolders"),
             "workspace/applyEdit": lambda params: {"applied": False},
             "workspace/diagnostic/refresh": self._refresh,
             "window/workDoneProgress/create": lambda params: None,
@@ -124,7 +128,7 @@ class ReplayClient(JsonRPCClient):
             "$/progress": self._progressed,
         }
         for name, handler in features.items():
-            self.feature(name)(handler)
+            self.feature(name)(partial(handler))  # pygls sets attributes, which methods do not take
 
     # What the server says
 
@@ -167,6 +171,8 @@ class ReplayClient(JsonRPCClient):
             self._hear()
 
     async def server_exit(self, server: asyncio.subprocess.Process) -> None:
+        with anyio.move_on_after(_LAST_WORDS_S):
+            await self._stderr_ended.wait()
         self.has_ended.set()
         self._hear()
 
@@ -174,7 +180,7 @@ class ReplayClient(JsonRPCClient):
 
     async def initialize(self) -> None:
         """As the recorded client did. Raises NotMeasured."""
-        result = await self._ask("initialize", {**self._recorded.initialize, "processId": os.getpid()})
+        result = await self._ask("initialize", {**self._initialize, "processId": os.getpid()})
         static = ((result or {}).get("capabilities") or {}).get("diagnosticProvider")
         if static:
             self._registrations[""] = static if isinstance(static, dict) else {}
@@ -188,6 +194,7 @@ class ReplayClient(JsonRPCClient):
         except JsonRpcException as error:
             raise NotMeasured(f"it refused {method}: {error.message}") from error
         except (RuntimeError, ConnectionError) as error:
+            await self.has_ended.wait()
             raise self.describe_end() from error
 
     def open(self, uri: str, language: str, version: int, text: str, *, is_new: bool = False) -> None:
@@ -197,6 +204,9 @@ class ReplayClient(JsonRPCClient):
         self._documents[uri] = _Document(language, version)
         item = {"uri": uri, "languageId": language, "version": version, "text": text}
         self.protocol.notify("textDocument/didOpen", {"textDocument": item})
+
+    def is_open(self, uri: str) -> bool:
+        return uri in self._documents
 
     def change(self, uri: str, version: int, text: str) -> None:
         document = self._documents[uri]
@@ -325,11 +335,17 @@ class ReplayClient(JsonRPCClient):
         told = f": {last[0].removeprefix('lsp-tap: ')}" if last else ""
         return NotMeasured(f"it ended{'' if code is None else f' with exit code {code}'}{told}")
 
-    async def read_stderr(self) -> None:
+    async def start_io(self, cmd: str, *args: Any, **kwargs: Any) -> None:
+        await super().start_io(cmd, *args, **kwargs)
+        assert self._server is not None
+        assert self._server.stderr is not None
+        self._async_tasks.append(asyncio.ensure_future(self._read_stderr(self._server.stderr)))
+
+    async def _read_stderr(self, stream: asyncio.StreamReader) -> None:
         """Keep the end of it: a process whose output nobody reads may never end."""
-        assert self._server is not None and self._server.stderr is not None
-        while block := await self._server.stderr.read(1 << 16):
+        while block := await stream.read(1 << 16):
             self._stderr = (self._stderr + block)[-_STDERR_BYTES:]
+        self._stderr_ended.set()
 
     async def end(self) -> None:
         """End the server as the specification has it, then by closing its input: the tap does the rest."""
@@ -359,16 +375,11 @@ async def start_client(recorded: RecordedClient, name: str, folder: Path) -> Asy
     """The recorded server, started afresh behind a tap that journals into `folder`, and ended whatever happens."""
     client = ReplayClient(recorded)
     tap = [sys.executable, "-m", "lsp_tap", "run", "--no-probe", "--name", name, "--dir", str(folder), "--"]
-    environment = {n: v for n, v in os.environ.items() if n not in ("OPENCODE", "OPENCODE_PID")} | {
-        **recorded.environment
-    }
-    words: Sequence[str] = [*tap, *recorded.command]
-    await client.start_io(words[0], *words[1:], cwd=recorded.root, env=environment, start_new_session=True)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.read_stderr)
-        try:
-            yield client
-        finally:
-            with anyio.CancelScope(shield=True):
-                await client.end()
-            tasks.cancel_scope.cancel()
+    own = {name: value for name, value in os.environ.items() if name not in CLIENTS_OWN}
+    environment = own | dict(recorded.environment)
+    await client.start_io(*tap, *recorded.command, cwd=recorded.root, env=environment, start_new_session=True)
+    try:
+        yield client
+    finally:
+        with anyio.CancelScope(shield=True):
+            await client.end()

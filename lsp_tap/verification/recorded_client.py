@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from lsp_tap.journal import records
 
-_CLIENTS_OWN: Final = frozenset({"OPENCODE", "OPENCODE_PID"})
+CLIENTS_OWN: Final = frozenset({"OPENCODE", "OPENCODE_PID"})
+"""What in a server's environment says who its client is."""
 
 
 @dataclass(slots=True)
@@ -19,7 +20,7 @@ class RecordedClient:
     command: tuple[str, ...] = ()
     root: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    initialize: Mapping[str, Any] = field(default_factory=dict)
+    initialize: Mapping[str, Any] | None = None
     languages: dict[str, str] = field(default_factory=dict)
     configuration: dict[tuple[str | None, str | None], Any] = field(default_factory=dict)
     settings: list[Any] = field(default_factory=list)
@@ -34,7 +35,7 @@ def fold_client(recorded: Iterable[records.Record]) -> RecordedClient:
         match record:
             case records.TapStarted():
                 client.command, client.root = record.command, record.cwd
-                client.environment = {n: v for n, v in record.environment.items() if n not in _CLIENTS_OWN}
+                client.environment = {n: v for n, v in record.environment.items() if n not in CLIENTS_OWN}
                 client.settings.clear()
                 asked.clear()
             case records.Frame(message=dict(message)):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 
-TYPE_CHECKING = False  # typing itself takes longer to import than everything else the tap needs
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 

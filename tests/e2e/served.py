@@ -1,4 +1,4 @@
-"""A conversation with `opencode serve` over its HTTP API: several turns in one process, and ends a person would make."""
+"""A conversation over the HTTP API of `opencode serve`: several turns in one process, and what only a person does."""
 
 from __future__ import annotations
 

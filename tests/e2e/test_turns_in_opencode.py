@@ -21,6 +21,22 @@ ONE_ERROR = "first: int = 'x'\n"
 TWO_ERRORS = "first: int = 'x'\nsecond: int = 'y'\n"
 MEND_FIRST = ("int = 'x'", "int = 1")
 MEND_SECOND = ("int = 'y'", "int = 2")
+BY_A_PERSON = "first: int = 1\nprint(nothing)\nprint(nobody.name)\n"
+MEND_BY_A_PERSON = ("nothing", "first")
+
+
+# A person mended the second error in between and made two of another kind, of which the agent mended one.
+CALLS_AROUND_A_PERSON = [
+    "read",
+    "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
+    "read",
+    "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
+]
+TURNS_AROUND_A_PERSON = [
+    "success: 2 -> 1 (-1 +0 =1) observed fresh",
+    "success: 1 -> 1 (-0 +0 =0) observed fresh others -1 +1",
+]
+SESSION_AROUND_A_PERSON = "2 -> 1 (-1 +0 =0) observed fresh others -1 +1"
 
 
 def prepare(opencode: OpenCode, files: dict[str, str], **config: Any) -> None:
@@ -29,7 +45,9 @@ def prepare(opencode: OpenCode, files: dict[str, str], **config: Any) -> None:
         opencode.write_file(name, text)
     command = tapped((python_peer("basedpyright-langserver"), "--stdio"), name="basedpyright")
     entry = {"command": command, "extensions": [".py"]}
-    opencode.write_config(lsp={"pyright": {"disabled": True}, "ty": {"disabled": True}, "basedpyright": entry}, **config)
+    opencode.write_config(
+        lsp={"pyright": {"disabled": True}, "ty": {"disabled": True}, "basedpyright": entry}, **config
+    )
     opencode.install_plugin()
     opencode.commit()
 
@@ -38,7 +56,7 @@ def play(opencode: OpenCode, *steps: Any, task: str = "Mend it", **options: Any)
     """Runs a turn in which each reply waits until the servers have had their say; the session's id."""
     opencode.model.add(*(once_reported(opencode, step) if isinstance(step, Reply) else step for step in steps))
     run = opencode.run(task, **options)
-    assert (run.stderr, opencode.model.remaining, opencode.model.overruns) == ("", 0, 0)
+    assert (run.exit_code, opencode.model.remaining, opencode.model.overruns) == (0, 0, 0), run.stderr
     return run.session_id
 
 
@@ -99,26 +117,42 @@ def test_a_file_written_over_unread_has_no_before(opencode: OpenCode) -> None:
         "edit cart.py: 1 -> 0 (-1 +0 =0) observed fresh",
     ]
     assert describe_turns(session) == ["success: None -> None (-None +None =None) none fresh"]
+    assert session["turns"][0]["outcome"]["reasons"][-1] == "LSP errors unknown (fresh)"
 
 
-def test_a_patch_of_two_files(opencode: OpenCode) -> None:
-    prepare(opencode, {"cart.py": TWO_ERRORS, "shop.py": ONE_ERROR})
-    patch = (
+def test_a_patch_of_two_files_and_one_of_an_unread_and_a_new_one(opencode: OpenCode) -> None:
+    prepare(opencode, {"cart.py": TWO_ERRORS, "shop.py": ONE_ERROR, "unread.py": TWO_ERRORS})
+    of_two = (
         "*** Begin Patch\n"
         "*** Update File: cart.py\n@@\n-first: int = 'x'\n+first: int = 1\n"
         "*** Update File: shop.py\n@@\n first: int = 'x'\n+worse: int = 'z'\n"
         "*** End Patch"
     )
+    of_strange_ones = (
+        "*** Begin Patch\n"
+        "*** Update File: unread.py\n@@\n-first: int = 'x'\n+first: int = 1\n"
+        "*** Add File: new.py\n+new: int = 'n'\n"
+        "*** End Patch"
+    )
     opencode.model.add(calls(read("cart.py"), read("shop.py")))
     session = read_session(
-        opencode, play(opencode, call("apply_patch", patchText=patch), say("Done."), model_id="gpt-5")
+        opencode,
+        play(
+            opencode,
+            call("apply_patch", patchText=of_two),
+            call("apply_patch", patchText=of_strange_ones),
+            say("Done."),
+            model_id="gpt-5",
+        ),
     )
     assert describe_calls(session) == [
         "read",
         "read",
         "apply_patch cart.py shop.py: 3 -> 3 (-1 +1 =2) observed fresh",
+        "apply_patch unread.py new.py: 0 -> 1 (-0 +1 =0) partial fresh",
     ]
-    assert describe_turns(session) == ["success: 3 -> 3 (-1 +1 =2) observed fresh"]
+    assert describe_turns(session) == ["failure: 3 -> 4 (-1 +2 =2) partial fresh"]
+    assert session["turns"][0]["outcome"]["reasons"] == ["1 net new LSP error"]
 
 
 def test_parallel_edits(opencode: OpenCode) -> None:
@@ -162,7 +196,11 @@ def test_what_a_command_wrote_belongs_to_the_command(opencode: OpenCode) -> None
 
 def test_what_a_sub_agent_edits_belongs_to_the_call_that_started_it(opencode: OpenCode) -> None:
     scripts = {
-        "MEND": [call("read", filePath="cart.py"), once_reported(opencode, calls(edit("cart.py", *MEND_FIRST))), say("Mended.")],
+        "MEND": [
+            call("read", filePath="cart.py"),
+            once_reported(opencode, calls(edit("cart.py", *MEND_FIRST))),
+            say("Mended."),
+        ],
         "": [
             call("task", description="mend", prompt="MEND the first", subagent_type="general"),
             once_reported(opencode, calls(edit("cart.py", *MEND_SECOND))),
@@ -191,9 +229,10 @@ def test_a_rejected_permission_changes_nothing_and_is_no_success(opencode: OpenC
     session = read_session(opencode, play(opencode, calls(edit("cart.py", *MEND_FIRST))))
     assert describe_calls(session) == ["read", "edit cart.py failed"]
     assert describe_turns(session) == ["failure: 2 -> 2 (-0 +0 =2) observed fresh"]
-    reasons = session["turns"][0]["outcome"]["reasons"]
-    assert reasons[0] == "finish reason is tool-calls, not stop"
-    assert reasons[1].startswith("edit failed and was not repaired: ")
+    assert session["turns"][0]["outcome"]["reasons"] == [
+        "finish reason is tool-calls, not stop",
+        "edit failed and was not repaired: The user rejected permission to use this specific tool call.",
+    ]
 
 
 def test_a_refusing_model_ends_the_turn_and_a_failing_one_is_asked_again(opencode: OpenCode) -> None:
@@ -225,7 +264,9 @@ def test_a_refusing_model_ends_the_turn_and_a_failing_one_is_asked_again(opencod
         "session error APIError: no more words",
         "finish reason is missing, not stop",
     ]
-    assert [retry.message for retry in read_recording(opencode.logs).history.sessions[session["sessionId"]].retries] == []
+    assert [
+        retry.message for retry in read_recording(opencode.logs).history.sessions[session["sessionId"]].retries
+    ] == ["out of order"]
 
 
 def test_an_aborted_command_and_an_aborted_answer(opencode: OpenCode) -> None:
@@ -258,7 +299,12 @@ def test_an_aborted_command_and_an_aborted_answer(opencode: OpenCode) -> None:
         "failure: 2 -> 1 (-1 +0 =1) observed fresh",
         "failure: 1 -> 0 (-1 +0 =0) observed fresh",
     ]
-    assert [turn["outcome"]["reasons"] for turn in session["turns"]] == []
+    for turn in session["turns"]:
+        assert turn["outcome"]["reasons"] == [
+            "model error MessageAbortedError: Aborted",
+            "session error MessageAbortedError: Aborted",
+            "finish reason is missing, not stop",
+        ]
     assert not list(opencode.logs.glob("dspy-*"))
 
 
@@ -272,29 +318,27 @@ def test_what_a_person_edits_between_two_turns_is_nobodys_merit(opencode: OpenCo
     with opencode.serve() as (url, _):
         conversation = Conversation(url)
         conversation.ask("Mend the first")
-        opencode.write_file("cart.py", "first: int = 1\nsecond: int = 2\nthird: int = 'z'\nfourth: int = 'u'\n")
+        opencode.write_file("cart.py", BY_A_PERSON)
         opencode.model.add(
             call("read", filePath="cart.py"),
-            once_reported(opencode, calls(edit("cart.py", "int = 'z'", "int = 3"))),
+            once_reported(opencode, calls(edit("cart.py", *MEND_BY_A_PERSON))),
             once_reported(opencode, say("Done.")),
         )
         conversation.ask("Mend the third")
-        session = read_session(opencode, conversation.session_id)
-    assert describe_calls(session) == [
-        "read",
-        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
-        "read",
-        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
-    ]
-    assert describe_turns(session) == [
-        "success: 2 -> 1 (-1 +0 =1) observed fresh",
-        "success: 1 -> 1 (-0 +0 =0) observed fresh others -1 +1",
-    ]
-    assert describe_outcome(session["outcome"]) == "2 -> 1 (-1 +0 =0) observed fresh others -1 +1"
+        session = read_session(opencode, conversation.session_id, is_alone=False)
+    assert describe_calls(session) == CALLS_AROUND_A_PERSON
+    assert describe_turns(session) == TURNS_AROUND_A_PERSON
+    assert describe_outcome(session["outcome"]) == SESSION_AROUND_A_PERSON
 
 
 def test_an_edit_that_breaks_another_open_file(opencode: OpenCode) -> None:
-    prepare(opencode, {"prices.py": "def total() -> int:\n    return 1\n", "cart.py": "from prices import total\n\nsum: int = total()\n"})
+    prepare(
+        opencode,
+        {
+            "prices.py": "def total() -> int:\n    return 1\n",
+            "cart.py": "from prices import total\n\nsum: int = total()\n",
+        },
+    )
     opencode.model.add(calls(read("prices.py"), read("cart.py")))
     session = read_session(
         opencode,
@@ -314,24 +358,17 @@ def test_an_edit_that_breaks_another_open_file(opencode: OpenCode) -> None:
         "edit prices.py: 0 -> 1 (-0 +1 =0) observed fresh",
     ]
     assert describe_turns(session) == ["failure: 0 -> 1 (-0 +1 =0) observed fresh"]
+    assert session["turns"][0]["outcome"]["reasons"] == ["1 net new LSP error"]
 
 
 def test_a_session_goes_on_in_another_process(opencode: OpenCode) -> None:
     prepare(opencode, {"cart.py": TWO_ERRORS})
     opencode.model.add(call("read", filePath="cart.py"))
     session_id = play(opencode, calls(edit("cart.py", *MEND_FIRST)), say("Done."))
-    opencode.write_file("cart.py", "first: int = 1\nsecond: int = 'y'\nthird: int = 'z'\n")
+    opencode.write_file("cart.py", BY_A_PERSON)
     opencode.model.add(call("read", filePath="cart.py"))
-    play(opencode, calls(edit("cart.py", *MEND_SECOND)), say("Done."), session=session_id)
-    session = read_session(opencode, session_id)
-    assert describe_calls(session) == [
-        "read",
-        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
-        "read",
-        "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
-    ]
-    assert describe_turns(session) == [
-        "success: 2 -> 1 (-1 +0 =1) observed fresh",
-        "success: 2 -> 1 (-1 +0 =1) observed fresh",
-    ]
-    assert describe_outcome(session["outcome"]) == "2 -> 1 (-2 +0 =0) observed fresh others -0 +1"
+    play(opencode, calls(edit("cart.py", *MEND_BY_A_PERSON)), say("Done."), session=session_id)
+    session = read_session(opencode, session_id, is_alone=False)
+    assert describe_calls(session) == CALLS_AROUND_A_PERSON
+    assert describe_turns(session) == TURNS_AROUND_A_PERSON
+    assert describe_outcome(session["outcome"]) == SESSION_AROUND_A_PERSON

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from base64 import b64decode
 
 import pytest
@@ -74,23 +75,29 @@ def test_whatever_a_body_is_its_bytes_come_back(body: bytes) -> None:
         (b"-Infinity", "-Infinity is not JSON"),
         (b'{"a": "line\nbreak"}', "Invalid control character"),
         (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
-        (b"[" * 900 + b"]" * 900, "nested too deeply"),
         (b"1" * 5000, "Exceeds the limit"),
         (b'{"a": 1}\xff', "not UTF-8 at byte 8"),
-        (b"[1],[2]" + b",[]" * 500, "Extra data|more than one value"),
+        (b"[1],[2]", "Extra data at character 3"),
     ],
 )
 def test_what_a_strict_reader_would_refuse_is_not_embedded(body: bytes, error: str) -> None:
     frame, _ = write_and_read(b"Content-Length: %d\r\n\r\n" % len(body), body)
     assert not frame.has_message
     assert frame.error is not None
-    assert any(frame.error.startswith(start) for start in error.split("|"))
+    assert frame.error.startswith(error)
 
 
-def test_a_deep_but_readable_message_is_embedded() -> None:
-    body = b"[" * 450 + b"]" * 450
-    frame, _ = write_and_read(b"Content-Length: 900\r\n\r\n", body)
-    assert frame.has_message
+def test_a_message_as_deep_as_the_recorder_can_take_is_read_from_anywhere() -> None:
+    depth = 900
+    fields = b'"direction":"server_to_client","raw_length":1,"message":' + b"[" * depth + b"]" * depth
+    line = encode_line(0, 0, 0, "frame", fields)
+
+    def read_from(stack: int) -> object:
+        return read_from(stack - 1) if stack else parse_line(line)
+
+    limit = sys.getrecursionlimit()
+    assert isinstance(read_from(200), Frame)
+    assert sys.getrecursionlimit() == limit
 
 
 def test_a_byte_order_mark_hides_no_message() -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import os
 import shlex
+import signal
 import subprocess
 import threading
 import time
@@ -26,6 +27,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from lsp_tap.journal import records
+from lsp_tap.journal.reader import read_journal
 from lsp_tap.session.build import Builder
 from lsp_tap.session.models import SessionFile
 from lsp_tap.session.recording import Recording, read_recording
@@ -162,6 +165,20 @@ class Client:
         with self._step(session) as message:
             self._call(message, session, "bash", args, [], run, exit_code=0)
 
+    def move(self, name: str, target: str, old: str, new: str, *, session: str = SESSION) -> None:
+        """Moves a file and replaces a text in it: `apply_patch` with a move."""
+        path, moved = self.root / name, self.root / target
+
+        def run() -> None:
+            self.write_file(target, path.read_bytes().decode().replace(old, new, 1))
+            path.unlink()
+            self._touch(moved, wait=True)
+
+        args = {"patchText": f"*** Update File: {name}\n*** Move to: {target}\n-{old}\n+{new}"}
+        metadata = {"files": [{"filePath": str(path), "movePath": str(moved), "type": "move"}]}
+        with self._step(session) as message:
+            self._call(message, session, "apply_patch", args, [path, moved], run, metadata=metadata)
+
     def task(self, description: str, work: Callable[[str], None], *, session: str = SESSION) -> str:
         """A sub-agent is asked and works in a session of its own, whose id `work` gets."""
         child = f"{session}_{self._new_id('sub')}"
@@ -175,6 +192,24 @@ class Client:
         with self._step(session) as message:
             self._call(message, session, "task", args, [], run, metadata={"sessionId": child})
         return child
+
+    # What becomes of the servers
+
+    def stop_server(self, id: str) -> None:
+        """The client ends a server; the next touch starts it again. (OpenCode does so only when it ends itself.)"""
+        self.connections.pop(id).stop()
+
+    def kill_server(self, id: str) -> None:
+        """The server crashes."""
+        self._recording.read()
+        (pid,) = (
+            record.pid
+            for path in (self.logs / "tap").glob(f"server-{id}-*.jsonl")
+            for record in read_journal(path)
+            if isinstance(record, records.ServerStarted)
+        )
+        os.kill(pid, signal.SIGKILL)
+        self.connections[id].wait_ended()
 
     # What is watched
 

@@ -21,9 +21,10 @@ class Recorded:
 
     def __init__(self, *servers: Conversation) -> None:
         self.servers = servers or (Conversation(),)
-        self._fold = HistoryFold()
+        self.history = HistoryFold()
+        self.records: list[records.Record] = []
         self._seq = 0
-        self._client = records.ClientStarted(
+        self.client = records.ClientStarted(
             seq=0,
             time_us=self.now,
             monotonic_us=0,
@@ -48,7 +49,9 @@ class Recorded:
         self.wait(1)
         self._seq += 1
         fields.setdefault("session_id", SESSION)
-        self._fold.step(model(seq=self._seq, time_us=self.now, monotonic_us=0, kind=kind, **fields), self._client)
+        record = model(seq=self._seq, time_us=self.now, monotonic_us=0, kind=kind, **fields)
+        self.records.append(record)
+        self.history.step(record, self.client)
 
     def session(self, session_id: str = SESSION, parent: str | None = None) -> None:
         self.add(
@@ -100,7 +103,7 @@ class Recorded:
             text_kind="text",
             text=text,
         )
-        created = self._fold.sessions[session].messages[reply].created_us / 1000
+        created = self.history.sessions[session].messages[reply].created_us / 1000
         self.message(
             reply, "assistant", session=session, parent=parent, created_ms=created, completed_ms=self.now / 1000, finish=finish,
             **fields,
@@ -175,6 +178,6 @@ class Recorded:
         )
 
     def build(self, session: str = SESSION) -> tuple[SessionFile, TrainingFile | None]:
-        builder = Builder(self._fold, [server.timeline() for server in self.servers])
+        builder = Builder(self.history, [server.timeline() for server in self.servers])
         built = builder.build_session(session)
         return built, builder.build_training(built)

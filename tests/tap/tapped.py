@@ -47,7 +47,7 @@ def is_alive(pid: int) -> bool:
 
 
 class Tapped:
-    """`lsp-tap run` in front of `server`, recording into `folder`."""
+    """`lsp-tap run` in front of `server`, recording into `folder`. `prepare` is what its shell does first."""
 
     def __init__(
         self,
@@ -58,19 +58,18 @@ class Tapped:
         cwd: Path | None = None,
         environment: dict[str, str] | None = None,
         stdout: int | None = None,
-        prepare: Callable[[], None] | None = None,
+        prepare: str = ":",
     ) -> None:
         self.folder = folder
         command = [sys.executable, "-m", "lsp_tap", "run", "--dir", str(folder), *options, "--", *server]
         self.process = subprocess.Popen(
-            command,
+            ["sh", "-c", f'{prepare}; exec "$@"', "sh", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
             bufsize=0,
             cwd=cwd,
             env={**os.environ, **(environment or {})},
-            preexec_fn=prepare,
         )
         assert self.process.stdin is not None
         assert self.process.stderr is not None

@@ -42,7 +42,7 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
         timeout=60,
     )
     imported = re.findall(r"import time:.*\| +([\w.]+)", run.stderr.decode())
-    ours = imported[imported.index("lsp_tap") :]
+    ours = imported[imported.index("site") :]
     assert "lsp_tap.tap.recording" in ours
     assert [name for name in ours if name.partition(".")[0] in HEAVY] == []
     before = ours[: ours.index("lsp_tap.tap.lifecycle")]
