@@ -26,7 +26,8 @@ setup: .setup/python .setup/plugin .setup/peers ## install everything the other 
 
 .setup/peers: $(PEERS)/package-lock.json
 	@mkdir -p .setup
-	cd $(PEERS) && npm ci --no-audit --no-fund --loglevel=error
+	# Not `npm ci`: it wants the other platforms' binaries in the lock file, which not every registry mirror has.
+	cd $(PEERS) && npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 demo: .setup/python .setup/peers ## the whole chain on a small broken project

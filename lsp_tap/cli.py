@@ -231,6 +231,96 @@ def demo(project: Path | None) -> None:
         raise click.ClickException("the demo's turn should have been a success")
 
 
+def _complete_words(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    from click.shell_completion import CompletionItem
+
+    from lsp_tap.inspect.completion import complete_word
+
+    found = complete_word(context.params.get("words") or (), incomplete, _find_folder(context.params.get("folder")))
+    return [CompletionItem(value, help=text) for value, text in found] or [CompletionItem(incomplete, type="file")]
+
+
+@cli.command()
+@click.argument("words", nargs=-1, metavar="[CAPTURE]... [FILTER]...", shell_complete=_complete_words)
+@click.option(
+    "-f", "--follow", is_flag=True, help="Follow every live tap of the project, or the captures."
+)
+@click.option("-n", "--last", type=click.IntRange(0), help="Only the last so many [default: all; with -f 10].")
+@click.option("-v", "--verbose", is_flag=True, help="Whole messages, below their lines.")
+@click.option("-r", "--relative", is_flag=True, help="Seconds since the first line instead of the time of day.")
+@click.option(
+    "--format", "template", metavar="TEMPLATE", help="Lines by a template, as '{time} {method}'."
+)
+@_dir_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@click.pass_context
+def log(
+    context: click.Context,
+    words: tuple[str, ...],
+    follow: bool,
+    last: int | None,
+    verbose: bool,
+    relative: bool,
+    template: str | None,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Show LSP traffic, one line a message, answers with what they answer and how long they took.
+
+    CAPTURE is a journal, a folder of journals, a session's id or the beginning of one, or `last`; without any it is
+    all that is recorded in the logs folder.
+
+    \b
+    FILTER, after mitmproxy's (quote it, for the shell):
+      ~m GLOB     method (of an answer: its request's)    ~d c2s | s2c   direction
+      ~s GLOB     server                                  ~u GLOB        document, or its end: cart.py
+      ~k KIND     request notification response error stderr invalid event
+      ~i ID       request id                              ~l >200ms      latency (< <= > >=; us ms s)
+      ~t GLOB     tool call, by id or tool                ~session GLOB  session
+      ~b REGEX    body                                    word, "words"  text in method, document or body
+      ~p          the tap's own requests                  ~all           everything
+      !x  x & y  x y  x | y  (x)
+
+    \b
+    TEMPLATE has fields in braces, with a format as Python has it ({method:<30} {latency_ms:.1f}):
+      time iso seconds time_us server direction arrow kind method id latency_ms bytes probe uri summary
+      calls session body journal seq
+    """
+    from lsp_tap.inspect.log_output import Wanted, follow_log, print_log
+
+    wanted = Wanted(words, _find_folder(folder), last, verbose, relative, template, as_json)
+    if not follow:
+        print_log(wanted, lambda problem: click.echo(f"lsp-tap: {problem}", err=True))
+        return
+    with suppress(KeyboardInterrupt):
+        follow_log(wanted)
+    context.exit(130)
+
+
+@cli.command()
+@click.argument("captures", nargs=-1, metavar="[CAPTURE]...", shell_complete=_complete_words)
+@_dir_option
+@_json_option
+def stats(captures: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
+    """Count LSP traffic: by server and method with latencies, how soon diagnostics came after an edit, and what each
+    tool call waited for, or did not.
+
+    CAPTURE as in `lsp-tap log`. Percentiles are nearest ranks, in milliseconds.
+    """
+    from lsp_tap.inspect.stats import fold_stats
+    from lsp_tap.inspect.stats_tables import print_stats
+    from lsp_tap.inspect.terminal import open_console
+    from lsp_tap.journal.capture import open_capture
+
+    fold, problems = fold_stats(open_capture(captures, _find_folder(folder)))
+    for problem in problems:
+        click.echo(f"lsp-tap: {problem}", err=True)
+    if as_json:
+        _print_json(fold.to_json())
+    else:
+        print_stats(open_console(), fold.to_json())
+
+
 @cli.command(hidden=True)
 @click.option("--session", required=True)
 @click.option("--message", required=True)

@@ -37,6 +37,10 @@ class Settings(BaseModel):
     """How long the writer waits for servers that still owe an answer."""
     history_limit: Annotated[int, Field(ge=0)] | None = None
     """How many earlier messages an example keeps; unset: all."""
+    keep_days: Annotated[float, Field(gt=0, le=36_500)] = 90.0
+    """How long journals are kept whole. Of older ones the head stays, and the session and training files."""
+    keep_mb: Annotated[int, Field(gt=0)] = 2048
+    """How many megabytes (2**20 bytes) all journals of a project may take; the oldest are cut down first."""
 
 
 def read_settings(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 
 from rich.console import Console
@@ -10,7 +12,10 @@ from rich.text import Text
 
 def clean(text: object) -> str:
     """`text` with control characters (escape sequences among them) and bidirectional overrides made visible."""
-    return "".join(c if c.isprintable() or c in "\n\t\xa0" else _escape(c) for c in str(text))
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t\xa0" else _escape(c) for c in text)
 
 
 def _escape(character: str) -> str:
@@ -31,3 +36,13 @@ def styled(text: object, style: str = "") -> Text:
 def open_console() -> Console:
     """Standard output: colours on a terminal and unless NO_COLOR is set, full width into a pipe."""
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+
+
+def has_colours() -> bool:
+    """Whether standard output takes colours: a terminal, and nobody set NO_COLOR (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def measure_width() -> int | None:
+    """The terminal's width in cells; None where standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -76,9 +76,8 @@ def _print_server(console: Console, server: VerifiedServer) -> None:
     if server.replayed is None:
         console.print(styled(f"{name}: not measured: {one_line(server.failure or '')}", "red"))
         return
-    documents, changes = len(server.plan.openings), len(server.plan.moves)
-    took = f"{server.replayed.duration_s:.1f} s"
-    console.print(styled(f"{name}: {documents} documents opened, {changes} changes replayed in {took}"))
+    opened, changed = _count(len(server.plan.openings), "document"), _count(len(server.plan.moves), "change")
+    console.print(styled(f"{name}: {opened} opened, {changed} replayed in {server.replayed.duration_s:.1f} s"))
     for uri in server.replayed.silent:
         console.print(styled(f"  it said nothing of {one_line(find_path(uri))}, which nobody changed", "yellow"))
     for reason in server.plan.unrepeatable:
@@ -111,3 +110,7 @@ def _describe(numbers: Numbers) -> str:
         f"errors {numbers.before} → {numbers.after}: {numbers.cleared} cleared, {numbers.introduced} introduced; "
         f"baseline {numbers.baseline}, {numbers.freshness}"
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -13,6 +13,7 @@ from typing import Final
 from lsp_tap.errors import LspTapError
 from lsp_tap.journal.reader import Entry, Journal, Unreadable, read_folder, read_head
 from lsp_tap.journal.records import ClientStarted, TapStarted
+from lsp_tap.journal.stored import compressed_path, find_stored, is_compressed, plain_path
 
 LAST: Final = "last"
 _TAIL_BYTES: Final = 1 << 12
@@ -61,20 +62,20 @@ def open_capture(names: Sequence[str], folder: Path) -> Capture:
     Raises CaptureNotFound.
     """
     if not names:
-        found = _open_folder(folder)
+        found = open_folder(folder)
         if not found.taps:
             raise CaptureNotFound(str(folder), "no recordings: run `lsp-tap init` in the project, or name a capture")
         return found
     parts = [_open_name(name, folder) for name in names]
-    taps = {os.path.realpath(journal.path): journal for part in parts for journal in part.taps}
-    clients = {os.path.realpath(journal.path): journal for part in parts for journal in part.clients}
+    taps = {os.path.realpath(plain_path(journal.path)): journal for part in parts for journal in part.taps}
+    clients = {os.path.realpath(plain_path(journal.path)): journal for part in parts for journal in part.clients}
     sessions = dict.fromkeys(session for part in parts for session in part.session_ids)
     return Capture(_by_start(taps.values()), _by_start(clients.values()), tuple(sessions))
 
 
 def is_capture_name(name: str, folder: Path) -> bool:
     """Whether `name` names a capture, or can mean nothing else: a path, that may be missing, or a session."""
-    if name == LAST or os.path.exists(name) or name.endswith(".jsonl"):
+    if name == LAST or os.path.exists(name) or name.endswith((".jsonl", ".jsonl.zst")):
         return True
     if name.startswith(("/", "./", "../")):
         return True
@@ -86,13 +87,13 @@ def is_capture_name(name: str, folder: Path) -> bool:
 def _open_name(name: str, folder: Path) -> Capture:
     path = Path(name)
     if path.is_dir():
-        found = _open_folder(path)
+        found = open_folder(path)
         if not found.taps:
             raise CaptureNotFound(name, "no recordings of language servers in this folder")
         return found
-    if path.is_file():
+    if path.is_file() or (name.endswith((".jsonl", ".jsonl.zst")) and compressed_path(path).is_file()):
         return _open_file(path)
-    recorded = _open_folder(folder)
+    recorded = open_folder(folder)
     heard = read_sessions(recorded.clients)
     if name == LAST and not heard:
         if not recorded.taps:
@@ -117,7 +118,8 @@ def _open_file(path: Path) -> Capture:
     return Capture((journal,), _clients_in(path.parent))
 
 
-def _open_folder(folder: Path) -> Capture:
+def open_folder(folder: Path) -> Capture:
+    """All that is recorded in a logs folder, or in the `tap` folder in it; empty where that is nothing."""
     inner = folder / "tap" if (folder / "tap").is_dir() else folder
     journals = read_folder(inner)
     taps = tuple(journal for journal in journals if journal.kind == "server")
@@ -125,7 +127,7 @@ def _open_folder(folder: Path) -> Capture:
 
 
 def _clients_in(folder: Path) -> tuple[Journal, ...]:
-    return _open_folder(folder).clients
+    return open_folder(folder).clients
 
 
 def _by_start(journals: Iterable[Journal]) -> tuple[Journal, ...]:
@@ -154,7 +156,7 @@ def _worked_for(tap: Journal, session: HeardSession) -> bool:
     if not isinstance(tap.first, TapStarted):
         return False
     client_pid = tap.first.client_pid if tap.first.client_pid is not None else tap.first.parent_pid
-    written_us = tap.path.stat().st_mtime_ns // 1000
+    written_us = find_stored(tap.path).stat().st_mtime_ns // 1000
     return client_pid in session.client_pids and tap.first.time_us <= session.last_us and written_us >= session.first_us
 
 
@@ -174,7 +176,7 @@ def _read_keyed(index: int, journal: Journal) -> Iterator[tuple[int, int, int, t
 
 def is_live(tap: Journal) -> bool:
     """Whether a tap may write more: it did not write its end, and its process runs."""
-    if not isinstance(tap.first, TapStarted):
+    if not isinstance(tap.first, TapStarted) or is_compressed(tap.path):
         return False
     try:
         with tap.path.open("rb") as file:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -33,13 +33,13 @@ from lsp_tap.journal.records import (
     Record,
     TapStarted,
 )
+from lsp_tap.journal.stored import READ_ERRORS, list_journals, open_journal
 
 UnreadableReason: TypeAlias = Literal[
     "torn line", "not JSON", "not a record", "unknown kind", "newer format", "stray part", "unreadable file"
 ]
 JournalKind: TypeAlias = Literal["server", "client", "observed", "verified"]
 
-_BLOCK_BYTES: Final = 1 << 18
 _RECORDER_NESTING: Final = 1000  # Python's default limit, the most that the recorder can have parsed
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -77,7 +77,8 @@ class JournalReader:
     """Reads one file as it grows: `read_new` yields what was added since the last call.
 
     A torn last line and a frame whose parts are not all there yet wait for the next call; `read_rest` gives
-    them up. A file that became shorter or was replaced is not followed: a journal only ever grows.
+    them up. A file that became shorter or was replaced is not followed: a journal only ever grows, until it is
+    compressed, which changes neither its bytes nor their offsets.
     """
 
     def __init__(self, path: Path, *, offset: int = 0) -> None:
@@ -90,10 +91,24 @@ class JournalReader:
         self._torn_at: int | None = None
         self._partial: dict[int, _PartialFrame] = {}
         self._stopped = False
+        self._is_complete = False
 
     def read_new(self) -> Iterator[Entry]:
+        for line in self.read_new_lines():
+            if isinstance(line, Unreadable):
+                yield line
+            else:
+                yield from self.step(line)
+
+    def read_new_lines(self) -> Iterator[bytes | Unreadable]:
+        """The whole lines added since the last call, for who need not parse each of them: one that matters is given to
+        `step` before the next is taken.
+        """
+        if self._is_complete:
+            return
         try:
-            with self.path.open("rb", buffering=_BLOCK_BYTES) as file:
+            file, is_finished = open_journal(self.path)
+            with file:
                 file.seek(self.offset)
                 for line in file:
                     if self._stopped:
@@ -101,24 +116,31 @@ class JournalReader:
                     if not line.endswith(b"\n"):
                         self._torn_at = self.offset
                         return
-                    at = self.offset
                     self.offset += len(line)
                     self._line += 1
-                    yield from self._step(line, at)
+                    yield line
                 self._torn_at = None
-        except OSError as error:
-            yield Unreadable(self._line + 1, self.offset, "unreadable file", error.strerror or str(error))
+                self._is_complete = is_finished
+        except READ_ERRORS as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            yield Unreadable(self._line + 1, self.offset, "unreadable file", reason)
 
     def read_rest(self) -> Iterator[Entry]:
         """What is left when nothing more will be written: incomplete frames, then the torn line."""
         yield from self.read_new()
+        yield from self.give_up()
+
+    def give_up(self) -> Iterator[Entry]:
+        """What of the lines read so far waits for others."""
         for partial in self._partial.values():
             yield partial.complete()
         self._partial.clear()
         if self._torn_at is not None:
             yield Unreadable(self._line + 1, self._torn_at, "torn line", "the recorder was stopped while writing")
 
-    def _step(self, line: bytes, at: int) -> Iterator[Entry]:
+    def step(self, line: bytes) -> Iterator[Entry]:
+        """What the line just read completes: nothing, or one entry."""
+        at = self.offset - len(line)
         record = parse_line(line, line_number=self._line, offset=at)
         match record:
             case Frame(body_parts=int()):
@@ -154,7 +176,8 @@ def read_journal(path: Path) -> Iterator[Entry]:
 def read_lines(path: Path) -> Iterator[Entry]:
     """A journal's records as they are in the file, parts not put together."""
     offset = 0
-    with path.open("rb") as file:
+    file, _ = open_journal(path)
+    with file:
         for number, line in enumerate(file, 1):
             record = parse_line(line, line_number=number, offset=offset)
             if record is not None:
@@ -169,9 +192,7 @@ def parse_line(line: bytes, *, line_number: int = 1, offset: int = 0) -> Entry |
         return Unreadable(line_number, offset, reason, detail)
 
     try:
-        fields = _load_deep(line.decode())
-        if _SURROGATE_ESCAPE.search(line):
-            fields = _replace_lone_surrogates(fields)
+        fields = load_json(line)
     except (ValueError, RecursionError) as error:
         return unreadable("not JSON", str(error)) if line.strip() else None
     if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
@@ -185,6 +206,12 @@ def parse_line(line: bytes, *, line_number: int = 1, offset: int = 0) -> Entry |
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         return unreadable("not a record", f"{fields['kind']}.{place}: {first['msg']}")
+
+
+def load_json(data: bytes) -> Any:
+    """The value as a reader shows it: no halves of surrogate pairs. Raises ValueError or RecursionError."""
+    value = _load_deep(data.decode())
+    return _replace_lone_surrogates(value) if _SURROGATE_ESCAPE.search(data) else value
 
 
 def _load_deep(text: str) -> Any:
@@ -218,11 +245,13 @@ def _parse_body(body: bytes) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """One file of a journal folder. `first` is its first record, None when that cannot be read."""
+    """One file of a journal folder. `first` is its first record, None when that cannot be read; `is_begun`: its first
+    line is there, readable or not (a recorder makes its file a moment before it writes)."""
 
     path: Path
     kind: JournalKind
     first: Record | None
+    is_begun: bool = True
 
     def __iter__(self) -> Iterator[Entry]:
         return read_journal(self.path)
@@ -232,20 +261,17 @@ def read_folder(folder: Path) -> list[Journal]:
     """The journals of a `tap/` folder in order of their start. Files that are none are left out; no folder,
     none.
     """
-    journals = [journal for path in _list_files(folder) if (journal := read_head(path)) is not None]
+    journals = [journal for path in list_journals(folder) if (journal := read_head(path)) is not None]
     return sorted(journals, key=lambda journal: (journal.first.time_us if journal.first else 0, journal.path.name))
-
-
-def _list_files(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.glob("*.jsonl") if path.is_file() and not path.is_symlink())
 
 
 def read_head(path: Path) -> Journal | None:
     """What kind of journal a file is, by its name, else by its first record; None when it is no journal."""
     try:
-        with path.open("rb") as file:
+        file, _ = open_journal(path)
+        with file:
             line = file.readline()
-    except OSError:
+    except READ_ERRORS:
         line = b""
     entry = parse_line(line) if line.endswith(b"\n") else None
     first = None if isinstance(entry, Unreadable) else entry
@@ -257,7 +283,7 @@ def read_head(path: Path) -> Journal | None:
     }
     for prefix, kind in by_name.items():
         if path.name.startswith(prefix):
-            return Journal(path, kind, first)
+            return Journal(path, kind, first, is_begun=line.endswith(b"\n"))
     match first:
         case TapStarted():
             return Journal(path, "server", first)

@@ -115,6 +115,16 @@ class Dropped(Recorded):
     reason: str | None = None
 
 
+class Pruned(Recorded):
+    """Stands in for `count` records, `bytes` of them, that were deleted after `session_ids` had their files."""
+
+    kind: Literal["pruned"]
+    count: int
+    bytes: int
+    reason: str
+    session_ids: tuple[str, ...] = ()
+
+
 class ServerExited(Recorded):
     kind: Literal["server_exited"]
     code: int | None = None
@@ -388,6 +398,7 @@ Record: TypeAlias = (
     | StderrWritten
     | ProbingStopped
     | Dropped
+    | Pruned
     | ServerExited
     | TapStopped
     | ClientStarted

@@ -56,12 +56,24 @@ def create_file(folder: str, stem: str) -> tuple[int, str]:
         # Process ids repeat: two containers may record into one folder in the same second.
         path = os.path.join(folder, f"{stem}.jsonl" if attempt == 1 else f"{stem}-{attempt}.jsonl")
         try:
-            return os.open(path, flags, 0o600), path
+            fd = os.open(path, flags, 0o600)
+            _lock(fd)
+            return fd, path
         except FileExistsError:
             continue
         except OSError as error:
             raise JournalUnavailable(path, error.strerror or str(error)) from error
     raise JournalUnavailable(folder, f"there are 99 files named {stem}")
+
+
+def _lock(fd: int) -> None:
+    """As long as this process lives nobody compresses or prunes the file (`lsp_tap.journal.retention`)."""
+    try:
+        import fcntl
+
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        pass  # Windows, or a file system without locks: then the process id tells
 
 
 def name_server_journal(name: str, started_us: int, pid: int) -> str:

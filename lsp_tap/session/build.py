@@ -67,6 +67,10 @@ class Builder:
         self._measuring = Measuring(history, timelines, verifications)
         self._history_limit = history_limit
 
+    def is_pruned(self, session_id: str) -> bool:
+        """Whether some of its journals are gone: what `build_session` would give is poorer than what it gave once."""
+        return session_id in self._history.pruned
+
     def build_session(self, session_id: str) -> SessionFile:
         """The session as a whole, successful or not. Raises KeyError for a session nobody recorded."""
         session = self._history.sessions[session_id]

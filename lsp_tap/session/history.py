@@ -89,6 +89,11 @@ class SessionHistory:
     def directory(self) -> str:
         return (self.latest and self.latest.directory) or self.client_directory or ""
 
+    @property
+    def start_us(self) -> int:
+        """When it began, as far as anybody said; 0: nobody."""
+        return int(self.latest.created_ms * 1000) if self.latest and self.latest.created_ms else 0
+
     def ordered_messages(self) -> list[Message]:
         """By the time they were created: an assistant's update can be journalled before its user message's."""
         known = [message for message in self.messages.values() if message.latest]
@@ -101,6 +106,8 @@ class HistoryFold:
     def __init__(self) -> None:
         self.sessions: dict[str, SessionHistory] = {}
         self.texts: dict[str, str] = {}
+        self.pruned: set[str] = set()
+        """Sessions that are not recorded any more: of some of their journals only the heads are left."""
 
     def text_of(self, state: records.FileState | None) -> str | None:
         """The text of a file as the plugin read it; None where it is not known, "" where it did not exist."""
@@ -128,6 +135,9 @@ class HistoryFold:
         match record:
             case records.TextStored():
                 self.texts[record.sha256] = record.text
+                return
+            case records.Pruned():
+                self.pruned.update(record.session_ids)
                 return
             case records.SessionErrored(session_id=None):
                 return

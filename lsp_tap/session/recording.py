@@ -8,7 +8,10 @@ from pathlib import Path
 
 from lsp_tap.journal import records
 from lsp_tap.journal.reader import Journal, JournalReader, Unreadable, read_folder, read_journal
+from lsp_tap.journal.retention import Candidate, is_finished
+from lsp_tap.journal.stored import plain_path
 from lsp_tap.session.history import HistoryFold
+from lsp_tap.session.measuring import is_of
 from lsp_tap.session.verified import Verification, fold_verification
 from lsp_tap.timeline.fold import ServerFold, ServerTimeline
 
@@ -20,6 +23,7 @@ class _Followed:
     fold: ServerFold | None = None
     client: records.ClientStarted | None = None
     ended: bool = False
+    session_ids: set[str] = field(default_factory=set)
 
     def is_live(self) -> bool:
         """Whether more may come: not ended by a record, and its recorder still runs."""
@@ -37,7 +41,9 @@ class Recording:
     _journals: dict[Path, _Followed] = field(default_factory=dict)
     _servers: dict[tuple[str, str, int | None], ServerFold] = field(default_factory=dict)
     _folds: list[ServerFold] = field(default_factory=list)
-    _verified: dict[Path, tuple[int, Verification | None]] = field(default_factory=dict)
+    _verified: dict[Path, tuple[tuple[int, int], Verification | None]] = field(default_factory=dict)
+
+    _heads: set[Path] = field(default_factory=set)  # journals that were pruned
 
     @property
     def timelines(self) -> list[ServerTimeline]:
@@ -59,8 +65,8 @@ class Recording:
         for journal in read_folder(self.folder / "tap"):
             if journal.kind == "verified":
                 news.append(self._read_verified(journal))
-            elif journal.path not in self._journals:
-                followed = self._journals[journal.path] = self._follow(journal.path, journal.first)
+            elif journal.is_begun and (path := plain_path(journal.path)) not in self._journals:
+                followed = self._journals[path] = self._follow(path, journal.first)
                 if followed.client is not None:  # at once: its sessions say which servers go together
                     news.append(self._read_one(followed))
         news += [self._read_one(followed) for followed in self._journals.values()]
@@ -69,15 +75,19 @@ class Recording:
     def _read_verified(self, journal: Journal) -> bool:
         """Read a verification, which is replaced as a whole, unless it is the one already read."""
         try:
-            inode = journal.path.stat().st_ino
+            status = journal.path.stat()
         except OSError:
             return False
-        if self._verified.get(journal.path, (0, None))[0] == inode:
+        path, identity = plain_path(journal.path), (status.st_ino, status.st_mtime_ns)
+        if path in self._verified and self._verified[path][0] == identity:
             return False
         entries = list(read_journal(journal.path))
         self.problems += [(journal.path, entry) for entry in entries if isinstance(entry, Unreadable)]
         recorded = [entry for entry in entries if not isinstance(entry, Unreadable)]
-        self._verified[journal.path] = inode, fold_verification(recorded)
+        for pruned in (entry for entry in recorded if isinstance(entry, records.Pruned)):
+            self._heads.add(path)
+            self.history.step(pruned)
+        self._verified[path] = identity, fold_verification(recorded)
         return True
 
     def _follow(self, path: Path, first: records.Record | None) -> _Followed:
@@ -122,13 +132,57 @@ class Recording:
                     self.dropped += entry.count
                 case records.TapStopped() | records.ClientStopped():
                     followed.ended = True
+                case records.Pruned():
+                    self._heads.add(followed.reader.path)
+                    self.history.step(entry)
+                    continue
                 case _:
                     pass
             if followed.fold is not None:
                 followed.fold.step(entry)
             else:
                 self.history.step(entry, followed.client)
+                if (session_id := getattr(entry, "session_id", None)) is not None:
+                    followed.session_ids.add(session_id)
         return new
+
+    def list_prunable(self) -> list[Candidate]:
+        """The finished journals of which more than the head is left, each with the sessions that need it."""
+        found = []
+        for journal in read_folder(self.folder / "tap"):
+            status = _stat(journal.path) if is_finished(journal) else None
+            if status is None:
+                continue
+            written_us = status.st_mtime_ns // 1000
+            sessions = self._find_sessions(journal, written_us)
+            if sessions is not None:
+                last_us = max([written_us, *(self.history.sessions[session_id].last_us for session_id in sessions)])
+                found.append(Candidate(plain_path(journal.path), last_us, status.st_size, sessions))
+        return found
+
+    def _find_sessions(self, journal: Journal, written_us: int) -> tuple[str, ...] | None:
+        """None: it was pruned already, or is not known yet."""
+        path, sessions = plain_path(journal.path), self.history.sessions
+        if path in self._heads:
+            return None
+        if journal.kind == "verified":
+            identity, verification = self._verified.get(path, (None, None))
+            of = {verification.finished.session_id} if verification else set()
+            return None if identity is None else tuple(sorted(of & sessions.keys()))
+        followed = self._journals.get(path)
+        if followed is None:
+            return None
+        found = followed.session_ids & sessions.keys()
+        if followed.fold is not None and journal.first is not None:
+            timeline, started_us = followed.fold.timeline, journal.first.time_us
+            found = {
+                session.session_id
+                for session in sessions.values()
+                if is_of(timeline, session) and session.last_us >= started_us
+                # What a server was told before a session of its own client is the "before" in it.
+                if timeline.client_pids or session.start_us <= written_us
+            }
+        return tuple(sorted(found))
 
     def has_live_recorders(self) -> bool:
         return any(followed.is_live() for followed in self._journals.values())
@@ -139,6 +193,13 @@ class Recording:
             followed.fold is not None and followed.is_live() and _owes(followed.fold.timeline)
             for followed in self._journals.values()
         )
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def _owes(timeline: ServerTimeline) -> bool:

@@ -101,8 +101,12 @@ def _name(error: ErrorNamed) -> str:
 
 
 def is_success(call: Call) -> bool:
-    """By part state and exit code, never by words; the client runs unknown and denied tools as `invalid`."""
-    return call.status == "completed" and not call.exit_code and call.tool != "invalid"
+    """By part state and exit code, never by words; the client runs unknown and denied tools as `invalid`.
+
+    A command that was cut off (aborted, timed out) is `completed`, too, with an exit code that is null.
+    """
+    was_cut_off = isinstance(call.metadata, dict) and call.metadata.get("exit", 0) is None
+    return call.status == "completed" and not call.exit_code and not was_cut_off and call.tool != "invalid"
 
 
 def find_unrepaired(session: SessionHistory, turn: TurnHistory) -> list[Call]:

@@ -67,8 +67,8 @@ class _Knowledge:
 
     def __init__(self, replayed: Sequence[records.ChangeReplayed], end_us: int) -> None:
         self._by_version = {change.version: change for change in replayed}
-        ends = [change.replayed_us for change in replayed[1:]] + [end_us]
-        self._ends = dict(zip(self._by_version, ends, strict=True))
+        starts = [change.replayed_us for change in replayed]
+        self._ends = dict(zip(self._by_version, [*starts[1:], end_us], strict=False))
 
     def find_replayed(self, cause: Change | Mark) -> records.ChangeReplayed:
         return self._by_version[int(cause.by) if isinstance(cause, Mark) else cause.version or 0]

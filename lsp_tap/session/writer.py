@@ -13,14 +13,19 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock
+from pydantic import ValidationError
 
-from lsp_tap.errors import LspTapError
+from lsp_tap.errors import LspTapError, complain
+from lsp_tap.journal.retention import Limits, compress_finished, measure_usage, plan_pruning, prune_journal
+from lsp_tap.journal.stored import READ_ERRORS
+from lsp_tap.journal.writer import create_folder
 from lsp_tap.session.build import Builder
 from lsp_tap.session.models import SessionFile, TrainingFile, Written
 from lsp_tap.session.recording import Recording
@@ -39,6 +44,18 @@ class SessionNotRecorded(LspTapError):
 
     def __str__(self) -> str:
         return f"no session {self.session_id!r} in {self.folder}: `lsp-tap sessions` lists the recorded ones"
+
+
+class SessionPruned(LspTapError):
+    """The journals of `session_id` were pruned, and its file in `folder` is not there or cannot be read."""
+
+    def __init__(self, session_id: str, folder: Path) -> None:
+        super().__init__(session_id, folder)
+        self.session_id, self.folder = session_id, folder
+
+    def __str__(self) -> str:
+        path = find_session_path(self.folder, self.session_id)
+        return f"the journals of {self.session_id} were pruned, and {path} cannot be read"
 
 
 def find_session(wanted: str, session_ids: Sequence[str], folder: Path) -> str:
@@ -88,11 +105,18 @@ def write_sessions(
     *,
     settle_limit_s: float = 0.0,
     history_limit: int | None = None,
+    limits: Limits | None = None,
 ) -> list[WrittenSession]:
     """(Re)compute the files of the given sessions, or of all, in `folder` (the `.opencode-logs`).
 
-    Raises SessionNotRecorded, and OSError where the folder cannot be written.
+    Sessions whose journals were pruned keep the files they have and are left out. With `limits`, finished journals are
+    then compressed, and pruned where they are past the limits; the files of every session that loses a journal are
+    written first.
+
+    Raises SessionNotRecorded, JournalUnavailable where the folder is a symbolic link, and OSError where it cannot be
+    written.
     """
+    create_folder(str(folder))
     recording = Recording(folder)
     wait_settled(recording, settle_limit_s)
     with FileLock(folder / "tap" / ".write.lock", mode=0o600):
@@ -102,13 +126,43 @@ def write_sessions(
         for session_id in wanted:
             if session_id not in recording.history.sessions:
                 raise SessionNotRecorded(session_id, folder)
-        return [_write_session(folder, builder, session_id) for session_id in wanted]
+        whole = [session_id for session_id in wanted if session_id not in recording.history.pruned]
+        written = [_write_session(folder, builder, session_id) for session_id in whole]
+        if limits is not None:
+            _tidy(recording, limits, {*whole}, lambda session_id: _write_session(folder, builder, session_id))
+        return written
+
+
+def _tidy(recording: Recording, limits: Limits, written: set[str], write: Callable[[str], object]) -> None:
+    tap = recording.folder / "tap"
+    compress_finished(tap)
+    candidates, now_us = recording.list_prunable(), time.time_ns() // 1000
+    for candidate, reason in plan_pruning(candidates, limits, now_us=now_us, size_bytes=measure_usage(tap).size_bytes):
+        for session_id in candidate.session_ids:
+            if session_id not in written and session_id not in recording.history.pruned:
+                write(session_id)
+                written.add(session_id)
+        with suppress(*READ_ERRORS):  # a damaged one stays as it is, for a person to look at
+            prune_journal(candidate.path, reason, candidate.session_ids)
+
+
+def read_session(folder: Path, builder: Builder, session_id: str) -> SessionFile:
+    """A session as its journals have it or, where those were pruned, as its file has it.
+
+    Raises KeyError for a session nobody recorded, and SessionPruned where the file is gone too.
+    """
+    if not builder.is_pruned(session_id):
+        return builder.build_session(session_id)
+    try:
+        return SessionFile.model_validate_json(find_session_path(folder, session_id).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise SessionPruned(session_id, folder) from error
 
 
 def _write_session(folder: Path, builder: Builder, session_id: str) -> WrittenSession:
     session = builder.build_session(session_id)
     training = builder.build_training(session)
-    session_path = folder / f"session-{encode_file_name(session_id)}.json"
+    session_path = find_session_path(folder, session_id)
     training_path = folder / f"dspy-{encode_file_name(session_id)}.json"
     replace_file(session_path, encode_json(session))
     if training is not None:
@@ -117,6 +171,10 @@ def _write_session(folder: Path, builder: Builder, session_id: str) -> WrittenSe
         training_path.unlink(missing_ok=True)
     _log_turns(folder, session)
     return WrittenSession(session, training, session_path, training_path if training else None)
+
+
+def find_session_path(folder: Path, session_id: str) -> Path:
+    return folder / f"session-{encode_file_name(session_id)}.json"
 
 
 def encode_json(model: Written) -> bytes:
@@ -146,9 +204,26 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def _log_turns(folder: Path, session: SessionFile) -> None:
-    """One line a finished turn in `plugin.log`, once, and again only if the verdict changed."""
+    """One line a finished turn in `plugin.log`, once, and again only if the verdict changed.
+
+    A log that cannot be written (a link is not followed) is told of, and done without.
+    """
     path = folder / "plugin.log"
-    logged = path.read_text("utf-8", "replace") if path.is_file() else ""
+    try:
+        _append_new(path, session)
+    except OSError as error:
+        complain(f"cannot write {path}: {error.strerror or error}")
+
+
+def _append_new(path: Path, session: SessionFile) -> None:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o600), "rb+") as file:
+        file.seek(0)
+        logged = file.read().decode("utf-8", "replace")
+        file.write("".join(_list_log_lines(session, logged)).encode("utf-8", "replace"))
+
+
+def _list_log_lines(session: SessionFile, logged: str) -> list[str]:
     lines = []
     for turn in session.turns:
         outcome = turn.outcome
@@ -158,7 +233,4 @@ def _log_turns(folder: Path, session: SessionFile) -> None:
         line = f"{key} {reasons}"
         if f"{line}\n" not in logged:
             lines.append(f"{turn.metadata.timestamp or session.generated} {line}\n")
-    if lines:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        with os.fdopen(descriptor, "a", encoding="utf-8", errors="replace") as file:
-            file.write("".join(lines))
+    return lines

@@ -14,9 +14,11 @@ The life of a diagnostic, before the code:
   one that was moved takes its state along; one that was deleted has none left.
 - A document first reported in the middle, and not altered until then, is taken to have been so all along.
 - A report older than the change (nothing newer came) is carried on; the step's freshness says so.
-- What two channels said of one text is one finding, and whoever of them speaks later decides about it: ruff pushes
-  the old findings once more before every change and answers pulls after it; basedpyright is asked with and without
-  an identifier by the client, and with one by the tap.
+- A server may speak through several channels. An answer on a newer text replaces the answers on older ones, whatever
+  identifier they were asked with: whoever asks again, asks every registration again. And what two channels said of one
+  text is one finding: whichever of them speaks later decides about it. (ruff pushes the old findings once more before
+  every change and answers pulls after it; pyright is asked with and without an identifier by the client, and with one
+  by the tap.)
 """
 
 from __future__ import annotations
@@ -145,7 +147,7 @@ def find_steps(timeline: ServerTimeline, knowledge: Knowledge | None = None) -> 
     for number, (begins, cause) in enumerate(causes):
         before = dict(states.until(begins))
         ends = causes[number + 1][0] if number + 1 < len(causes) else float("inf")
-        step = _take_step(timeline, states, before, cause, sights, ends)
+        step = _take_step(timeline, states, before, cause, sights, begins, ends)
         if isinstance(cause, Change) or step.matchings:
             steps.append(step)
     return steps
@@ -157,6 +159,7 @@ def _take_step(
     before: dict[str, DocumentState],
     cause: Change | Mark,
     sights: Mapping[Change, FirstSight],
+    begins: float,
     ends: float,
 ) -> Step:
     """One step; it completes `before` with what only became known now."""
@@ -169,9 +172,9 @@ def _take_step(
         before.pop(uri, None)
     elif uri is not None and sight.origin in before:
         before[uri] = states.assume(uri, before.pop(sight.origin).moved_to(uri))
-        states.forget(sight.origin)
+        states.forget(sight.origin, begins)
     for deleted in gone:
-        states.forget(deleted)
+        states.forget(deleted, begins)
     after = dict(states.until(ends))
     after.update((deleted, EMPTY) for deleted in gone if deleted in before and deleted not in after)
     for other, state in after.items():
@@ -218,7 +221,8 @@ class _States:
         self._reports = sorted(placed, key=lambda report: (report.as_of, report.time_us))
         self._next = 0
         self._channels: dict[str, dict[str, Report]] = {}  # without what another channel has taken over
-        self._latest: dict[tuple[str, str], Report] = {}  # by document and channel, whole
+        self._latest: dict[str, dict[str, Report]] = {}  # by document and channel, whole
+        self._gone: dict[str, float] = {}  # documents that are no more, since which order
         self._state: dict[str, DocumentState] = {}
         self._assumed: set[str] = set()
         self._by_uri: dict[str, list[Report]] = {}
@@ -230,9 +234,10 @@ class _States:
         touched = set()
         while self._next < len(self._reports) and self._reports[self._next].as_of < order:
             report = self._reports[self._next]
-            self._hear(report)
-            touched.add(report.uri)
             self._next += 1
+            if report.change is None or report.change.order >= self._gone.get(report.uri, 0):
+                self._hear(report)
+                touched.add(report.uri)
         for uri in touched:
             self._state[uri] = _unite(self._channels[uri].values())
             self._assumed.discard(uri)
@@ -248,20 +253,28 @@ class _States:
     def is_assumed(self, uri: str) -> bool:
         return uri in self._assumed
 
-    def forget(self, uri: str | None) -> None:
-        """The document is no more; what is said of that name later is of another one."""
-        self._channels.pop(uri or "", None)
-        self._state.pop(uri or "", None)
+    def forget(self, uri: str, since: float) -> None:
+        """The document is no more; it is heard of again if it is opened again. Clients do not close what they move or
+        delete, so the server goes on about it."""
+        for known in (self._channels, self._latest, self._state):
+            known.pop(uri, None)
+        self._gone[uri] = since
 
     def _hear(self, report: Report) -> None:
         channels = self._channels.setdefault(report.uri, {})
-        previous = self._latest.get((report.uri, report.channel))
-        self._latest[report.uri, report.channel] = report
+        latest = self._latest.setdefault(report.uri, {})
+        replaced = [
+            other
+            for other in latest.values()
+            if other.channel == report.channel
+            or (_is_answer(other) and _is_answer(report) and not _speak_of_one_text(other, report))
+        ]
         for name, other in channels.items():
-            if previous is not None and name != report.channel and _speak_of_one_text(previous, other):
-                rest = tuple(d for d in other.diagnostics if d not in previous.diagnostics)
-                channels[name] = replace(other, diagnostics=rest)
-        channels[report.channel] = report
+            decided = {d for r in replaced if r.channel == name or _speak_of_one_text(r, other) for d in r.diagnostics}
+            if decided:
+                kept = tuple(d for d in other.diagnostics if d not in decided)
+                channels[name] = replace(other, diagnostics=kept)
+        latest[report.channel] = channels[report.channel] = report
 
     def first_on(self, change: Change) -> Report | None:
         """The first report that describes the text of `change` (which may have been sent again since, unaltered)."""
@@ -289,6 +302,10 @@ def _place(reports: Iterable[Report], knowledge: Knowledge) -> Iterable[Report]:
             if is_first or report.time_us <= (patience[change] or 0):
                 report = replace(report, as_of=min(report.as_of, change.order + 0.5))
         yield report
+
+
+def _is_answer(report: Report) -> bool:
+    return report.channel.startswith("pull:")
 
 
 def _speak_of_one_text(one: Report, other: Report) -> bool:

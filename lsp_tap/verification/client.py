@@ -2,23 +2,18 @@
 
 *Settled* is: every document reported on in its present version, no work in progress (`$/progress`), and then quiet.
 
-| server | a document is reported on by |
-|---|---|
-| answers pulls | the answers to one request a registration that is for it; ServerCancelled and ContentModified are asked again, a `workspace/diagnostic/refresh` starts over |
-| pushes | a push of that version or, without one, any push since the change |
-
-JSON stays as it is in both directions: what the recorded client sent is sent again, fields that no library knows
-included, and what the server says is only looked at where it matters here.
-"""  # noqa: E501
+- A server that answers pulls has reported on a document when it answered one request for each registration that is for
+  it. What it cannot answer now (ServerCancelled, ContentModified) it is asked again, and on a
+  `workspace/diagnostic/refresh` everything is.
+- A server that pushes has reported with a push of that version or, without one, with any push since the change.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-import logging
 import os
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -27,19 +22,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import anyio
-from lsprotocol.types import ResponseError, ResponseErrorMessage
-from pygls.client import JsonRPCClient
 from pygls.exceptions import JsonRpcException
-from pygls.protocol.json_rpc import (
-    JsonRPCNotification,
-    JsonRPCProtocol,
-    JsonRPCRequestMessage,
-    JsonRPCResponseMessage,
-)
 
-from lsp_tap.errors import LspTapError
 from lsp_tap.tap.selector import matches_selector
-from lsp_tap.verification.recorded_client import CLIENTS_OWN, RecordedClient
+from lsp_tap.verification.connection import Connection
+from lsp_tap.verification.recorded_client import RecordedClient
 
 QUIET_PULL_S: Final = 0.3
 QUIET_PUSH_S: Final = 0.6
@@ -49,44 +36,7 @@ typescript sends syntactic and semantic findings one after the other."""
 
 RETRY_S: Final = 0.1
 PULLS_AT_ONCE: Final = 4
-_LAST_WORDS_S: Final = 1.0
-_GOODBYE_S: Final = 3.0
-_TAP_GOODBYE_S: Final = 6.0  # a tap ends a server within 2 s of the end of its input
-_STDERR_BYTES: Final = 4096
 _NOT_NOW: Final = frozenset({-32801, -32802})  # ContentModified, ServerCancelled
-
-logging.getLogger("pygls").addHandler(logging.NullHandler())  # it warns of every notification nobody reads
-
-
-class NotMeasured(LspTapError):
-    """A server could not be measured again: `reason`."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-class _PlainProtocol(JsonRPCProtocol):
-    """JSON-RPC without types for parameters and results."""
-
-    def structure_message(self, data: dict[str, Any]) -> Any:
-        if "jsonrpc" not in data:
-            return data
-        version, params = data["jsonrpc"], data.get("params")
-        if "method" in data:
-            if "id" in data:
-                return JsonRPCRequestMessage(id=data["id"], method=data["method"], jsonrpc=version, params=params)
-            return JsonRPCNotification(method=data["method"], jsonrpc=version, params=params)
-        if data.get("error") is not None:
-            error = data["error"]
-            told = ResponseError(
-                code=error.get("code", 0), message=str(error.get("message", "")), data=error.get("data")
-            )
-            return ResponseErrorMessage(id=data.get("id"), error=told, jsonrpc=version)
-        return JsonRPCResponseMessage(id=data["id"], jsonrpc=version, result=data.get("result"))
 
 
 @dataclass(slots=True)
@@ -97,11 +47,11 @@ class _Document:
     is_given_up: bool = False
 
 
-class ReplayClient(JsonRPCClient):
+class ReplayClient(Connection):
     """One connection. Use `start_client`."""
 
     def __init__(self, recorded: RecordedClient) -> None:
-        super().__init__(protocol_cls=_PlainProtocol)
+        super().__init__()
         self._recorded = recorded
         self._initialize = recorded.initialize or {}
         self._documents: dict[str, _Document] = {}
@@ -111,9 +61,6 @@ class ReplayClient(JsonRPCClient):
         self._has_unversioned = False
         self._last_said = 0.0
         self._said = anyio.Event()
-        self._stderr = bytearray()
-        self._stderr_ended = anyio.Event()
-        self.has_ended = anyio.Event()
         features = {
             "client/registerCapability": self._register,
             "client/unregisterCapability": self._unregister,
@@ -158,7 +105,7 @@ class ReplayClient(JsonRPCClient):
     def _published(self, params: Any) -> None:
         document, version = self._documents.get(params["uri"]), params.get("version")
         if document is not None and version in (None, document.version):
-            document.is_reported = True
+            document.is_reported |= self._needs_push(params["uri"], document)
             self._has_unversioned |= version is None
         self._hear()
 
@@ -171,31 +118,20 @@ class ReplayClient(JsonRPCClient):
             self._hear()
 
     async def server_exit(self, server: asyncio.subprocess.Process) -> None:
-        with anyio.move_on_after(_LAST_WORDS_S):
-            await self._stderr_ended.wait()
-        self.has_ended.set()
+        await super().server_exit(server)
         self._hear()
 
     # What we say
 
     async def initialize(self) -> None:
         """As the recorded client did. Raises NotMeasured."""
-        result = await self._ask("initialize", {**self._initialize, "processId": os.getpid()})
+        result = await self.ask("initialize", {**self._initialize, "processId": os.getpid()})
         static = ((result or {}).get("capabilities") or {}).get("diagnosticProvider")
-        if static:
+        if static is not None and static is not False:
             self._registrations[""] = static if isinstance(static, dict) else {}
         self.protocol.notify("initialized", {})
         for settings in self._recorded.settings:
             self.protocol.notify("workspace/didChangeConfiguration", settings)
-
-    async def _ask(self, method: str, params: Any) -> Any:
-        try:
-            return await self.protocol.send_request_async(method, params)
-        except JsonRpcException as error:
-            raise NotMeasured(f"it refused {method}: {error.message}") from error
-        except (RuntimeError, ConnectionError) as error:
-            await self.has_ended.wait()
-            raise self.describe_end() from error
 
     def open(self, uri: str, language: str, version: int, text: str, *, is_new: bool = False) -> None:
         """`is_new`: the file has just been created."""
@@ -228,7 +164,7 @@ class ReplayClient(JsonRPCClient):
     async def wait_settled(self, limit_s: float) -> list[str]:
         """Wait until all is said, or until `limit_s` is over. Returns the documents that were not reported on in their
         present version; they are not waited for again until they change. Raises NotMeasured if the server ended."""
-        with anyio.move_on_after(limit_s):
+        with anyio.move_on_after(limit_s) as scope:
             answers: object = None
             while True:
                 refreshes, earlier = self._refreshes, answers
@@ -238,7 +174,9 @@ class ReplayClient(JsonRPCClient):
                 # Asking can itself make a server send a refresh: the same answers again end that.
                 if refreshes == self._refreshes or (answers is not None and answers == earlier):
                     break
-        self._check_alive()
+        self.check_alive()
+        if scope.cancelled_caught:
+            self._working.clear()  # work that never ends must not be waited for again and again
         silent = [uri for uri, document in self._documents.items() if not document.is_reported]
         for uri in silent:
             self._documents[uri].is_given_up = True
@@ -251,6 +189,12 @@ class ReplayClient(JsonRPCClient):
             if matches_selector(options.get("documentSelector"), uri, document.language)
         ]
 
+    def _needs_push(self, uri: str, document: _Document) -> bool:
+        """Whether nobody can be asked for it."""
+        if self._find_identifiers(uri, document):
+            return False
+        return bool(self._registrations) or not self._recorded.answers_pulls
+
     async def _wait_pushes(self) -> None:
         """Until every document that is not asked for has its push, and there is somebody to ask where there was."""
 
@@ -258,13 +202,12 @@ class ReplayClient(JsonRPCClient):
             if self._recorded.answers_pulls and not self._registrations:
                 return True
             return any(
-                not document.is_reported and not document.is_given_up and not self._find_identifiers(uri, document)
+                not document.is_reported and not document.is_given_up and self._needs_push(uri, document)
                 for uri, document in self._documents.items()
-                if not self._recorded.answers_pulls
             )
 
         while is_waiting():
-            self._check_alive()
+            self.check_alive()
             await self._said.wait()
 
     async def _pull_all(self) -> dict[tuple[str, str | None], str] | None:
@@ -286,6 +229,7 @@ class ReplayClient(JsonRPCClient):
                 tasks.start_soon(pull, uri, identifier)
         for uri, document, _ in pulls:
             document.is_reported = all((u, i) in answers for u, _, i in pulls if u == uri)
+        self._last_said = time.monotonic()
         return answers
 
     async def _pull(self, uri: str, identifier: str | None) -> Mapping[str, Any] | None:
@@ -315,69 +259,19 @@ class ReplayClient(JsonRPCClient):
         else:
             quiet_s = QUIET_UNVERSIONED_S if self._has_unversioned else QUIET_PUSH_S
         while True:
-            self._check_alive()
+            self.check_alive()
             left_s = self._last_said + quiet_s - time.monotonic()
             if left_s <= 0 and not self._working:
                 return
             with anyio.move_on_after(left_s if left_s > 0 else None):
                 await self._said.wait()
 
-    # The process
-
-    def _check_alive(self) -> None:
-        if self.has_ended.is_set():
-            raise self.describe_end()
-
-    def describe_end(self) -> NotMeasured:
-        assert self._server is not None
-        code = self._server.returncode
-        last = self._stderr.decode(errors="replace").strip().splitlines()[-1:]
-        told = f": {last[0].removeprefix('lsp-tap: ')}" if last else ""
-        return NotMeasured(f"it ended{'' if code is None else f' with exit code {code}'}{told}")
-
-    async def start_io(self, cmd: str, *args: Any, **kwargs: Any) -> None:
-        await super().start_io(cmd, *args, **kwargs)
-        assert self._server is not None
-        assert self._server.stderr is not None
-        self._async_tasks.append(asyncio.ensure_future(self._read_stderr(self._server.stderr)))
-
-    async def _read_stderr(self, stream: asyncio.StreamReader) -> None:
-        """Keep the end of it: a process whose output nobody reads may never end."""
-        while block := await stream.read(1 << 16):
-            self._stderr = (self._stderr + block)[-_STDERR_BYTES:]
-        self._stderr_ended.set()
-
-    async def end(self) -> None:
-        """End the server as the specification has it, then by closing its input: the tap does the rest."""
-        assert self._server is not None
-        process = self._server
-        if process.returncode is None:
-            with contextlib.suppress(Exception), anyio.move_on_after(_GOODBYE_S):
-                await self.protocol.send_request_async("shutdown", None)
-            with contextlib.suppress(Exception):
-                self.protocol.notify("exit", None)
-            assert process.stdin is not None
-            process.stdin.close()
-            with anyio.move_on_after(_TAP_GOODBYE_S):
-                await process.wait()
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        with anyio.move_on_after(_GOODBYE_S):
-            await self.stop()  # type: ignore[no-untyped-call]
-        for task in self._async_tasks:
-            task.cancel()
-        process._transport.close()  # type: ignore[attr-defined]
-
 
 @contextlib.asynccontextmanager
 async def start_client(recorded: RecordedClient, name: str, folder: Path) -> AsyncIterator[ReplayClient]:
     """The recorded server, started afresh behind a tap that journals into `folder`, and ended whatever happens."""
     client = ReplayClient(recorded)
-    tap = [sys.executable, "-m", "lsp_tap", "run", "--no-probe", "--name", name, "--dir", str(folder), "--"]
-    own = {name: value for name, value in os.environ.items() if name not in CLIENTS_OWN}
-    environment = own | dict(recorded.environment)
-    await client.start_io(*tap, *recorded.command, cwd=recorded.root, env=environment, start_new_session=True)
+    await client.start(recorded.command, name=name, root=recorded.root, environment=recorded.environment, folder=folder)
     try:
         yield client
     finally:

@@ -1,13 +1,12 @@
 """What to replay: which documents to open with which text, and which texts to change in which order. Pure.
 
-A document that a server knew before the session is opened with the text it had then. One it first saw in the session:
+A document that a server knew before the session is opened with the text it had then. One that it first saw
+in the session
 
-| its first sight was | it is |
-|---|---|
-| `read` | opened at the start with that text |
-| `written` over unseen | opened at the start with the text the plugin read before; not known: opened with the new text, unknown before |
-| `created` | opened when it was created |
-| `moved` | opened when it was moved, and the old one closed |
+- as it stood (`read`): is opened at the start with that text;
+- after a call had written over it unseen (`written`): is opened at the start with the text the plugin read before; where
+  that is not known, it is opened with the new text and stays unknown before;
+- `created` or `moved`: is opened when that happened; of one that was moved the old one is closed.
 
 Then every text that differs from the one before is sent again, in the order in which the servers were told; what the
 servers were not told (they had died, or nobody touched the file again) when the call that wrote it had ended. Several
@@ -15,7 +14,7 @@ client processes of one session (it was continued in another) make one replay.
 
 What reached the servers through the disk alone cannot be replayed: a command, a configuration file, a module that was
 missing. Where the recording shows that it mattered, the plan says so (`unrepeatable`), and the recorded numbers stay.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 

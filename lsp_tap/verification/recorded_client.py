@@ -71,5 +71,5 @@ def _hear_server(client: RecordedClient, message: dict[str, Any], asked: dict[tu
         case {"method": "client/registerCapability", "params": {"registrations": list(registrations)}}:
             methods = [r.get("method") for r in registrations if isinstance(r, dict)]
             client.answers_pulls |= "textDocument/diagnostic" in methods
-        case {"result": {"capabilities": {"diagnosticProvider": provider}}} if provider:
+        case {"result": {"capabilities": {"diagnosticProvider": dict() | True}}}:
             client.answers_pulls = True

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +19,8 @@ from lsp_tap.journal.reader import read_lines
 from lsp_tap.journal.records import FORMAT_VERSION, Recorded
 from lsp_tap.session.attribution import find_path
 from lsp_tap.session.writer import encode_file_name
-from lsp_tap.verification.client import NotMeasured, ReplayClient, start_client
+from lsp_tap.verification.client import ReplayClient, start_client
+from lsp_tap.verification.connection import NotMeasured
 from lsp_tap.verification.plan import Move, Plan
 from lsp_tap.verification.recorded_client import RecordedClient
 
@@ -93,7 +93,7 @@ class _Run:
             self._check(uri for uri in silent if uri == move.uri)
             on_step()
 
-    def _check(self, silent: Any) -> None:
+    def _check(self, silent: Iterable[str]) -> None:
         files = ", ".join(os.path.basename(find_path(uri)) for uri in silent)
         if files:
             raise NotMeasured(f"it did not report on {files} within {self._limit_s:g} s")
@@ -148,8 +148,6 @@ class _Run:
 def _close_journal(journal: Path, fields: dict[str, Any]) -> None:
     last = [line for line in read_lines(journal) if isinstance(line, Recorded)][-1]
     now_us, monotonic_us = time.time_ns() // 1000, max(last.monotonic_us, time.monotonic_ns() // 1000)
-    line = encode_line(
-        last.seq + 1, now_us, monotonic_us, "verification_finished", encode_fields(json.loads(json.dumps(fields)))
-    )
+    line = encode_line(last.seq + 1, now_us, monotonic_us, "verification_finished", encode_fields(fields))
     with journal.open("ab") as file:
         file.write(line)

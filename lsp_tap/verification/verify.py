@@ -18,8 +18,8 @@ from lsp_tap.session.recording import Recording, read_recording
 from lsp_tap.session.verified import Verification, fold_verification
 from lsp_tap.session.writer import find_session
 from lsp_tap.timeline.fold import ServerTimeline
-from lsp_tap.verification.client import NotMeasured
 from lsp_tap.verification.compare import TurnComparison, compare_sessions
+from lsp_tap.verification.connection import NotMeasured
 from lsp_tap.verification.plan import Plan, plan_replay
 from lsp_tap.verification.recorded_client import RecordedClient, fold_client
 from lsp_tap.verification.replay import Replayed, replay_plan

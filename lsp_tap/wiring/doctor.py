@@ -15,9 +15,11 @@ from typing import Any, Final, Literal
 
 import anyio
 
+from lsp_tap.config import FILE_NAME, read_settings
 from lsp_tap.errors import ConfigError, LspTapError
 from lsp_tap.journal.reader import Unreadable, read_folder
 from lsp_tap.journal.records import Dropped
+from lsp_tap.journal.retention import measure_usage
 from lsp_tap.wiring import opencode_config, plugin_file, wrap
 from lsp_tap.wiring.builtin_servers import find_fitting
 from lsp_tap.wiring.init import LOGS, find_lsp_tap
@@ -28,7 +30,6 @@ INIT: Final = "run: lsp-tap init"
 INITIALIZE_TIMEOUT_S: Final = 45.0  # OpenCode's own
 _OLDEST: Final = (1, 18)
 _AT_ONCE: Final = 4
-_MUCH_BYTES: Final = 1 << 30
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 Status = Literal["ok", "warn", "fail"]
@@ -186,11 +187,28 @@ def check_logs(logs: Path) -> list[Check]:
     if mode & 0o077:
         detail = f"others may read {logs} (mode {mode:o}); it holds source code and prompts"
         checks = [Check(name, "warn", detail, f"run: chmod 700 {logs}")]
-    size_bytes = sum(entry.stat().st_size for entry in logs.rglob("*") if entry.is_file() and not entry.is_symlink())
-    much = size_bytes > _MUCH_BYTES
-    remedy = f"delete old recordings in {logs / 'tap'}" if much else None
-    checks.append(Check("disk usage", "warn" if much else "ok", f"{size_bytes / 1e6:.1f} MB", remedy))
-    return [*checks, check_journals(logs / "tap")]
+    return [*checks, check_disk_usage(logs), check_journals(logs / "tap")]
+
+
+def check_disk_usage(logs: Path) -> Check:
+    """What the recordings take, and how much of what they may take. The writer keeps to the limit where it can: journals
+    that still grow, and other files, are not its to cut."""
+    name = "disk usage"
+    try:
+        limit_mb = read_settings(logs).keep_mb
+    except LspTapError as error:
+        return Check(name, "warn", str(error), "mend the setting; until then nothing is written")
+    all_bytes = sum(entry.stat().st_size for entry in logs.rglob("*") if entry.is_file() and not entry.is_symlink())
+    usage = measure_usage(logs / "tap")
+    detail = (
+        f"{all_bytes / 1e6:.1f} MB; {usage.journals} journals take {usage.size_bytes / 1e6:.1f} MB, "
+        f"{usage.compressed_journals} of them compressed {usage.compressed_bytes / 1e6:.1f} MB; "
+        f"{usage.size_bytes / (limit_mb << 20):.0%} of the limit of {limit_mb} MB"
+    )
+    if usage.size_bytes > limit_mb << 20:
+        remedy = f"run: lsp-tap write; what it leaves is still being recorded, or raise keep_mb in {logs / FILE_NAME}"
+        return Check(name, "warn", detail, remedy)
+    return Check(name, "ok", detail)
 
 
 def check_journals(folder: Path) -> Check:

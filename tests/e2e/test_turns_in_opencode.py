@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lsp_tap.session.recording import read_recording
-from lsp_tap.wiring.scripted_model import Failure, Hang, Reply, ScriptedModel, ToolCall, call, say
+from lsp_tap.wiring.scripted_model import Failure, Hang, Reply, ScriptedModel, Step, ToolCall, call, say
 from tests.e2e.measured import describe_calls, describe_outcome, describe_turns, read_session
 from tests.e2e.opencode import OpenCode, python_peer, tapped, wait_until
 from tests.e2e.served import Conversation
@@ -195,7 +195,7 @@ def test_what_a_command_wrote_belongs_to_the_command(opencode: OpenCode) -> None
 
 
 def test_what_a_sub_agent_edits_belongs_to_the_call_that_started_it(opencode: OpenCode) -> None:
-    scripts = {
+    scripts: dict[str, list[Step]] = {
         "MEND": [
             call("read", filePath="cart.py"),
             once_reported(opencode, calls(edit("cart.py", *MEND_FIRST))),
@@ -292,7 +292,7 @@ def test_an_aborted_command_and_an_aborted_answer(opencode: OpenCode) -> None:
     assert describe_calls(session) == [
         "read",
         "edit cart.py: 2 -> 1 (-1 +0 =1) observed fresh",
-        "bash",
+        "bash failed",
         "edit cart.py: 1 -> 0 (-1 +0 =0) observed fresh",
     ]
     assert describe_turns(session) == [

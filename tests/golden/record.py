@@ -10,16 +10,15 @@ import difflib
 import json
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
 from tests.e2e.opencode import REPOSITORY
-from tests.golden import scenarios
 from tests.golden.essence import build_sessions, measure_essence, sum_up
-from tests.golden.scenario import SCENARIOS, Scenario
+from tests.golden.scenario import Scenario
+from tests.golden.scenarios import SCENARIOS, find_server
 from tests.golden.scrub import find_leaks, make_project, scrub_journals
 from tests.matrix.client import Client
 
@@ -31,7 +30,7 @@ def record(scenario: Scenario) -> str | None:
     """Plays a scenario and keeps its journals. Returns what is wrong with them."""
     project = make_project()
     try:
-        with Client(project, [scenarios.find_server(id) for id in scenario.servers]) as client:
+        with Client(project, [find_server(id) for id in scenario.servers]) as client:
             scenario.play(client)
         journals = {path.name: path.read_text("utf-8") for path in (client.logs / "tap").glob("*.jsonl")}
     finally:
@@ -46,6 +45,7 @@ def record(scenario: Scenario) -> str | None:
         target = Path(tempfile.gettempdir()) / f"golden-{scenario.name}" if wrong else GOLDEN / scenario.name
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(new, target)
+        target.chmod(0o755)
         return f"{wrong}\n  journals are in {target}" if wrong else None
 
 
@@ -58,7 +58,7 @@ def _find_fault(scenario: Scenario, folder: Path) -> str | None:
         if got != wanted:
             return "\n".join([session.session_id, *difflib.unified_diff(wanted, got, "by hand", "computed", n=9)])
     texts = {path: path.read_text("utf-8") for path in (folder / "tap").iterdir()}
-    machine = [str(REPOSITORY), tempfile.gettempdir() + "/", str(Path.home()) + "/", socket.gethostname()]
+    machine = [str(REPOSITORY), tempfile.gettempdir() + "/", str(Path.home()) + "/"]
     leaks = find_leaks(texts.values(), machine)
     large = [path.name for path, text in texts.items() if len(text.encode()) > MAX_BYTES]
     return f"of this machine: {leaks}, too large: {large}" if leaks or large else None

@@ -22,7 +22,7 @@ START_US: Final = 1_767_225_600_000_000
 _TIME_US: Final = re.compile(r'(?<="time_us":)\d+')
 _MONOTONIC_US: Final = re.compile(r'(?<="monotonic_us":)\d+')
 _TIME_MS: Final = re.compile(r'(?<=_ms":)\d{13}')
-_PID: Final = re.compile(r'(?<="(?:pid|processId)":)\d+|(?<="(?:parent_pid|client_pid)":)\d+|(?<="parent_pid":)\d+')
+_PID: Final = re.compile(r'("(?:pid|parent_pid|client_pid|processId)":|"OPENCODE_PID":")(\d+)')
 
 
 def make_project() -> Path:
@@ -53,7 +53,7 @@ def _scrub_journal(name: str, text: str, shift_us: int, pids: _Pids) -> tuple[st
         head = _MONOTONIC_US.sub(lambda m: str(int(m[0]) - start_us), head)
         if name.startswith("client-"):
             rest = _TIME_MS.sub(lambda m: str(int(m[0]) - shift_us // 1000), rest)
-        lines.append(head + kind + _PID.sub(lambda m: pids.name(m[0]), rest))
+        lines.append(head + kind + _PID.sub(lambda m: m[1] + pids.name(m[2]), rest))
     scrubbed = "".join(lines)
     first = _TIME_US.search(scrubbed)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(int(first[0]) // 1_000_000 if first else 0))
@@ -62,10 +62,17 @@ def _scrub_journal(name: str, text: str, shift_us: int, pids: _Pids) -> tuple[st
 
 
 def _scrub_paths(text: str, project: str) -> str:
-    for real, made_up in ((project, PROJECT), (str(REPOSITORY), "/opt/tools"), (str(Path.home()), "/home")):
-        made_up = made_up if real == project else _of_length(made_up, len(real))
-        text = re.sub(re.escape(real) + r"(?![\w.])" if real != project else re.escape(real), made_up, text)
+    known = ((project, PROJECT), (str(REPOSITORY), "/opt/tools"), (str(Path.home()), "/home"))
+    for real, made_up in known:
+        end = "" if real == project else r"(?![\w.])"
+        for old, new in ((real, _of_length(made_up, len(real))), (_escape(real), _escape(_of_length(made_up, len(real))))):
+            text = re.sub(re.escape(old) + end, new.replace("\\", r"\\"), text)
     return text
+
+
+def _escape(path: str) -> str:
+    """As some write it in JSON."""
+    return path.replace("/", "\\/")
 
 
 def _of_length(path: str, length: int) -> str:
@@ -87,5 +94,5 @@ class _Pids:
 
 def find_leaks(texts: Iterable[str], words: Iterable[str]) -> list[str]:
     """Those of `words` that some text still holds."""
-    texts = list(texts)
+    texts = [text.replace("\\/", "/") for text in texts]
     return [word for word in words if any(word in text for text in texts)]

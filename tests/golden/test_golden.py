@@ -10,14 +10,11 @@ import pytest
 
 from lsp_tap.session.models import SessionFile, Turn
 from lsp_tap.session.writer import encode_json
-from tests.golden import scenarios
 from tests.golden.essence import build_sessions, measure_essence, sum_up
-from tests.golden.scenario import SCENARIOS
+from tests.golden.scenarios import SCENARIOS
 
 GOLDEN = Path(__file__).parent
 FOLDERS = sorted(path.parent for path in GOLDEN.glob("*/expected.json"))
-
-assert scenarios.PYTHON  # the scenarios register themselves
 
 
 @pytest.fixture(params=FOLDERS, ids=lambda folder: folder.name)

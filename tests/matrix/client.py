@@ -76,17 +76,20 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
 
-    def close(self) -> None:
+    def close_servers(self) -> None:
         for connection in self.connections.values():
             connection.stop()
         self.connections.clear()
+
+    def close(self) -> None:
+        self.close_servers()
         self.journal.close()
 
     # What the person does
 
     def write_file(self, name: str, text: str) -> Path:
         """A person writes a file, line ends as they are."""
-        path = self.root / name
+        path = self._find(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
         return path
@@ -120,7 +123,7 @@ class Client:
     # What the model calls
 
     def read(self, name: str, *, session: str = SESSION) -> None:
-        path = self.root / name
+        path = self._find(name)
 
         def run() -> None:
             for connection in self._servers_for(path):
@@ -137,7 +140,7 @@ class Client:
         """Several edits in one reply of the model, run at the same time."""
         with self._step(session) as message:
             threads = [
-                threading.Thread(target=self._edit, args=(message, session, self.root / name, old, new, wait))
+                threading.Thread(target=self._edit, args=(message, session, self._find(name), old, new, wait))
                 for name, old, new in edits
             ]
             for thread in threads:
@@ -146,7 +149,7 @@ class Client:
                 thread.join()
 
     def write(self, name: str, text: str, *, session: str = SESSION) -> None:
-        path = self.root / name
+        path = self._find(name)
 
         def run() -> None:
             self.write_file(name, text)
@@ -167,7 +170,7 @@ class Client:
 
     def move(self, name: str, target: str, old: str, new: str, *, session: str = SESSION) -> None:
         """Moves a file and replaces a text in it: `apply_patch` with a move."""
-        path, moved = self.root / name, self.root / target
+        path, moved = self._find(name), self._find(target)
 
         def run() -> None:
             self.write_file(target, path.read_bytes().decode().replace(old, new, 1))
@@ -181,7 +184,7 @@ class Client:
 
     def task(self, description: str, work: Callable[[str], None], *, session: str = SESSION) -> str:
         """A sub-agent is asked and works in a session of its own, whose id `work` gets."""
-        child = f"{session}_{self._new_id('sub')}"
+        child = f"{session}_sub"
 
         def run() -> None:
             self.ask(description, session=child, parent=session)
@@ -213,7 +216,7 @@ class Client:
 
     # What is watched
 
-    def settle(self, *, quiet_s: float = 0.4, limit_s: float = 45.0, silent: Sequence[str] = ()) -> None:
+    def settle(self, *, quiet_s: float = 0.4, limit_s: float = 30.0, silent: Sequence[str] = ()) -> None:
         """Wait until every server but the `silent` has reported on the text it has of every document, and is quiet."""
         quiet_since = time.monotonic()
 
@@ -246,6 +249,9 @@ class Client:
         return build_session(self.logs, session)
 
     # How
+
+    def _find(self, name: str) -> Path:
+        return Path(os.path.normpath(self.root / name))
 
     def _servers_for(self, path: Path) -> list[Connection]:
         """The servers for such a file, started where they are not yet. One that ended stays ended."""

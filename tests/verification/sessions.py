@@ -72,8 +72,7 @@ class Session:
         return self.recorded
 
     def ask(self) -> None:
-        """The next turn."""
-        self.recorded.finish(self.reply)
+        """The next turn, after `finish`."""
         self.reply = self.recorded.ask("And now?")
 
     def _next_call(self) -> str:

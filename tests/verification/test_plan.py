@@ -65,15 +65,11 @@ def test_a_new_file_is_opened_when_it_was_created() -> None:
 
 def test_what_the_server_knew_before_the_session_is_opened_with_the_text_it_had_then() -> None:
     session = Session()
-    early = session.talk
-    first = Session.__new__(Session)
-    first.talk = early  # another session's talk with the same server, an hour before
-    planned_start = session.talk.time_us
-    session.talk.records[-1:] = session.talk.records[-1:]
-    session.talk.time_us = planned_start - 3_600_000_000
+    now_us = session.talk.time_us
+    session.talk.time_us -= 3_600_000_000
     session.tell("a.py", "bad\n")
     session.tell("a.py", "bad\nbad\n")
-    session.talk.time_us = planned_start + 1_000
+    session.talk.time_us = now_us
     session.write("a.py", "bad\nbad\n", "good\n")
     planned = plan(session)
     assert texts(planned) == {"a.py": "bad\nbad\n"}
@@ -125,6 +121,7 @@ def test_two_processes_of_one_session_make_one_replay() -> None:
     session.talk.records.clear()
     session.talk.start()
     session._open.clear()
+    session.finish()
     session.ask()
     session.read("a.py", "bad\nbad\n")
     session.write("a.py", "bad\nbad\n", "good\n")
@@ -157,3 +154,19 @@ def test_a_new_file_that_mended_another_is_unrepeatable() -> None:
     session.report("bad.py", "good\n")
     session.report("a.py", "")
     assert "a.py" in plan(session).unrepeatable[0]
+
+
+def test_what_a_sub_agent_wrote_is_replayed_for_the_session_that_started_it() -> None:
+    session = Session()
+    recorded, child = session.recorded, "ses_child"
+    session.read("a.py", "bad\n")
+    recorded.start_call(session.reply, "task1", "task", {"prompt": "mend"})
+    recorded.session(child, SESSION)
+    reply = recorded.ask("mend", child)
+    recorded.start_call(
+        reply, "inner", "write", {"filePath": f"{PROJECT}/a.py"}, session=child, before={"a.py": "bad\n"}
+    )
+    session.tell("a.py", "good\n")
+    recorded.end_call(reply, "inner", "write", session=child, after={"a.py": "good\n"})
+    recorded.end_call(session.reply, "task1", "task", metadata={"sessionId": child})
+    assert moves(plan(session)) == [("a.py", "good\n", "inner", "read")]

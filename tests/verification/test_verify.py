@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from lsp_tap.journal import records
 from lsp_tap.session.models import Lsp, SessionFile
 from lsp_tap.session.writer import write_sessions
 from lsp_tap.verification.verify import Verified, plan_verification, run_verification
 from tests.session.recorded import SESSION
-from tests.timeline.conversation import lsp_diagnostic
+from tests.timeline.conversation import Conversation, lsp_diagnostic
 from tests.verification.filed import file_recording
 from tests.verification.sessions import Session, uri
 
@@ -128,6 +129,7 @@ def test_turns_are_measured_apart_and_a_later_one_is_not_yet_verified(tmp_path: 
     session = Session()
     session.read("a.py", "bad\nbad one\n")
     session.write("a.py", "bad\nbad one\n", "bad\n")
+    session.finish()
     session.ask()
     session.read("b.py", "bad\n")
     session.write("b.py", "bad\n", "good\n")
@@ -239,3 +241,17 @@ def test_what_cannot_be_had_again_leaves_the_recorded_numbers(tmp_path: Path) ->
     assert verified.servers[0].plan.unrepeatable
     assert verified.turns[0].turn.agreement == "differs"
     assert lsp_of(logs) == before == (2, 1, 1, 0, "observed", "fresh")
+
+
+def test_two_servers_on_one_file_are_measured_side_by_side(tmp_path: Path) -> None:
+    session = begin()
+    other = Conversation("style")
+    other.records += [r for r in session.talk.records if isinstance(r, records.Frame)]
+    session.recorded.servers = (session.talk, other)
+    logs = file_recording(tmp_path, session.finish(), "pull")
+    assert lsp_of(logs)[:5] == (4, 4, 2, 2, "observed")
+    verified = verify(logs)
+    assert [server.plan.name for server in verified.servers] == ["words", "style"]
+    assert verified.turns[0].turn.agreement == "same"
+    assert len(journals(logs)) == 2
+    assert lsp_of(logs)[:5] == (4, 4, 2, 2, "verified")

@@ -6,6 +6,7 @@ reports on b.py), `dying` (ends at the first change), `refusing` (initialize).
 """
 
 import asyncio
+import os
 import sys
 from typing import Any
 
@@ -18,6 +19,7 @@ PULLED = MANNER in ("pull", "busy", "configured", "dying", "mute")
 
 server = LanguageServer("words", "1", text_document_sync_kind=types.TextDocumentSyncKind.Incremental)
 word = "bad"
+is_configured = asyncio.Event()
 refusals = 2 if MANNER == "busy" else 0
 
 
@@ -36,8 +38,10 @@ def find_errors(uri: str) -> list[types.Diagnostic]:
     ]
 
 
-def answer(params: types.DocumentDiagnosticParams) -> Any:
+async def answer(params: types.DocumentDiagnosticParams) -> Any:
     global refusals
+    if MANNER == "configured":
+        await is_configured.wait()
     if refusals:
         refusals -= 1
         raise JsonRpcException("not now", -32802)
@@ -77,6 +81,7 @@ async def greet(params: types.InitializedParams) -> None:
         (settings,) = await server.workspace_configuration_async(types.ConfigurationParams(items))
         assert settings is not None
         word = settings["word"]
+        is_configured.set()
     if MANNER == "registering":
         await asyncio.sleep(0.2)
         options = types.DiagnosticRegistrationOptions(
@@ -99,7 +104,7 @@ def changed(params: types.DidChangeTextDocumentParams) -> None:
     if MANNER == "dying":
         sys.stderr.write("words: out of memory\n")
         sys.stderr.flush()
-        sys.exit(3)
+        os._exit(3)
     publish(params.text_document.uri)
 
 

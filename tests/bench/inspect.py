@@ -1,0 +1,144 @@
+"""What looking at a large recording costs: `log` with filters, and `stats`, on a million messages.
+
+    python -m tests.bench.inspect [--messages N] [--json]
+
+The capture is written by the journal's own writer into a temporary folder: an editing session with changes, pulls and
+their answers, pushed diagnostics, progress, completions with fifty items now and then, two servers. The aims: a filter
+reads 100 000 messages a second, `stats` of a million takes 15 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, Final
+
+from lsp_tap.cli import main
+from lsp_tap.journal.lines import encode_fields, encode_frame
+from lsp_tap.journal.writer import JournalWriter, create_file, create_folder, name_server_journal
+
+START_US: Final = 1_764_000_000_000_000
+FILTERS: Final = (
+    "~m textDocument/rename",
+    "~m textDocument/diagnostic & ~l >200ms",
+    "~d s2c & ~m *publishDiagnostics & ~u module_7.py & !~p",
+    "~k error | ~k invalid",
+    "~b 'no such text anywhere'",
+)
+CLIENT, SERVER = "client_to_server", "server_to_client"
+
+
+def make_messages(count: int, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Direction and message, `count` of them."""
+    chance = random.Random(seed)
+    versions = dict.fromkeys((f"file:///home/ada/shop/module_{n}.py" for n in range(20)), 0)
+    made, number = 0, 0
+    for uri in versions:
+        item = {"uri": uri, "languageId": "python", "version": 0, "text": "x = 1\n" * 200}
+        yield CLIENT, {"jsonrpc": "2.0", "method": "textDocument/didOpen", "params": {"textDocument": item}}
+        made += 1
+    while made < count:
+        uri = chance.choice(list(versions))
+        versions[uri] += 1
+        place = {"line": chance.randrange(200), "character": 0}
+        change = {"range": {"start": place, "end": place}, "text": f"y{number} = undefined\n"}
+        named = {"uri": uri, "version": versions[uri]}
+        exchange: list[tuple[str, dict[str, Any]]] = [
+            (
+                CLIENT,
+                {"method": "textDocument/didChange", "params": {"textDocument": named, "contentChanges": [change]}},
+            )
+        ]
+        found = [
+            {"range": {"start": place, "end": place}, "severity": chance.randrange(1, 4), "source": "bench",
+             "code": "reportUndefinedVariable", "message": f'"undefined_{n}" is not defined'}
+            for n in range(chance.randrange(6))
+        ]  # fmt: skip
+        exchange.append(
+            (SERVER, {"method": "textDocument/publishDiagnostics", "params": {**named, "diagnostics": found}})
+        )
+        for method in ("textDocument/diagnostic", "textDocument/hover", "textDocument/completion"):
+            number += 1
+            params: dict[str, Any] = {"textDocument": {"uri": uri}}
+            result: Any = {"kind": "full", "items": found}
+            if method != "textDocument/diagnostic":
+                params["position"] = place
+                result = {"contents": {"kind": "markdown", "value": "```python\nx: int\n```"}}
+            if method == "textDocument/completion":
+                result = [{"label": f"name_{n}", "kind": 6} for n in range(50 if number % 10 == 0 else 3)]
+            exchange.append((CLIENT, {"id": number, "method": method, "params": params}))
+            outcome = (
+                {"error": {"code": -32801, "message": "content modified"}} if number % 97 == 0 else {"result": result}
+            )
+            exchange.append((SERVER, {"id": number, **outcome}))
+        exchange.append((SERVER, {"method": "$/progress", "params": {"token": 1, "value": {"kind": "report"}}}))
+        for direction, message in exchange:
+            yield direction, {"jsonrpc": "2.0", **message}
+        made += len(exchange)
+
+
+def write_capture(folder: Path, name: str, count: int, seed: int) -> int:
+    """One tap's journal; how many messages are in it."""
+    inner = create_folder(str(folder))
+    descriptor, _ = create_file(inner, name_server_journal(name, START_US, 1))
+    writer = JournalWriter(descriptor)
+    started = {"format": 1, "recorder": "bench", "name": name, "command": [name], "cwd": "/home/ada/shop", "pid": 1}
+    writer.write("tap_started", encode_fields(started), START_US, 0)
+    at_us = written = 0
+    for direction, message in make_messages(count, seed):
+        at_us += 40_000 if direction == SERVER and "id" in message and message["id"] % 50 == 0 else 900
+        body = json.dumps(message, separators=(",", ":")).encode()
+        fields, _ = encode_frame(direction, b"Content-Length: %d\r\n\r\n" % len(body), body)
+        writer.write("frame", fields, START_US + at_us, at_us)
+        written += 1
+    writer.close(START_US + at_us, at_us)
+    return written
+
+
+def measure(arguments: list[str]) -> tuple[float, int]:
+    """How long a command takes, from its arguments to its last line, and how many lines it prints."""
+    printed = io.StringIO()
+    start_s = time.perf_counter()
+    with redirect_stdout(printed):
+        code = main(arguments)
+    assert code == 0, code
+    return time.perf_counter() - start_s, printed.getvalue().count("\n")
+
+
+def run(count: int, report: Callable[[str], None]) -> dict[str, Any]:
+    """Write the capture and measure each command on it."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / ".opencode-logs"
+        total = sum(write_capture(folder, name, count // 2, seed) for seed, name in enumerate(("alpha", "beta")))
+        size = sum(path.stat().st_size for path in (folder / "tap").iterdir())
+        report(f"{total} messages, {size / 1e6:.0f} MB")
+        rates: dict[str, float] = {}
+        for text in FILTERS:
+            took_s, lines = measure(["log", str(folder), text])
+            rates[text] = total / took_s
+            report(f"log {text!r}: {rates[text]:.0f} messages/s ({took_s:.1f} s, {lines} lines)")
+        stats_s, _ = measure(["stats", str(folder), "--json"])
+        report(f"stats: {stats_s:.1f} s")
+        return {"messages": total, "bytes": size, "filter_messages_per_s": rates, "stats_s": stats_s}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    given = parse_arguments()
+    measured = run(given.messages, lambda line: print(line, file=sys.stderr))  # noqa: T201
+    if given.json:
+        print(json.dumps(measured, indent=2))  # noqa: T201
