@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_EXPORT_FORMATS = ("lsp-recorder", "lsp-devtools", "inspector", "raw", "har", "chrome", "otlp")
+_IMPORT_FORMATS = ("lsp-recorder", "lsp-devtools", "raw")
+
 
 def _dir_option(command: Command) -> Command:
     return click.option(
@@ -242,15 +245,11 @@ def _complete_words(context: click.Context, parameter: click.Parameter, incomple
 
 @cli.command()
 @click.argument("words", nargs=-1, metavar="[CAPTURE]... [FILTER]...", shell_complete=_complete_words)
-@click.option(
-    "-f", "--follow", is_flag=True, help="Follow every live tap of the project, or the captures."
-)
+@click.option("-f", "--follow", is_flag=True, help="Follow every live tap of the project, or the captures.")
 @click.option("-n", "--last", type=click.IntRange(0), help="Only the last so many [default: all; with -f 10].")
 @click.option("-v", "--verbose", is_flag=True, help="Whole messages, below their lines.")
 @click.option("-r", "--relative", is_flag=True, help="Seconds since the first line instead of the time of day.")
-@click.option(
-    "--format", "template", metavar="TEMPLATE", help="Lines by a template, as '{time} {method}'."
-)
+@click.option("--format", "template", metavar="TEMPLATE", help="Lines by a template, as '{time} {method}'.")
 @_dir_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 @click.pass_context
@@ -319,6 +318,68 @@ def stats(captures: tuple[str, ...], folder: Path | None, as_json: bool) -> None
         _print_json(fold.to_json())
     else:
         print_stats(open_console(), fold.to_json())
+
+
+@cli.command()
+@click.argument("captures", nargs=-1, metavar="[CAPTURE]...", shell_complete=_complete_words)
+@click.option("--to", "format_name", required=True, type=click.Choice(_EXPORT_FORMATS), help="The format.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to [default: standard output].")
+@click.option("--server", "servers", multiple=True, metavar="NAME", help="Only this server (may be repeated).")
+@click.option(
+    "--probe-messages/--no-probe-messages",
+    default=None,
+    help="What the tap asked for itself [default: in har, chrome and otlp, marked; not in the others].",
+)
+@_dir_option
+def export(
+    captures: tuple[str, ...],
+    format_name: str,
+    output: Path | None,
+    servers: tuple[str, ...],
+    probe_messages: bool | None,
+    folder: Path | None,
+) -> None:
+    """Write LSP traffic in another tool's format. CAPTURE as in `lsp-tap log`.
+
+    \b
+      lsp-recorder  crtschin/lsp-recorder's trace, version 1
+      lsp-devtools  the SQLite file that `lsp-devtools inspect` opens (-o FILE)
+      inspector     the text log of Microsoft's LSP inspector
+      raw           the bytes of each direction, and their times (-o FOLDER)
+      har           HAR 1.2, for browsers' developer tools and HAR viewers
+      chrome        Chrome's trace events, for ui.perfetto.dev and Speedscope
+      otlp          OpenTelemetry spans, as JSON lines
+
+    What a format has no place for is counted on standard error.
+    """
+    from lsp_tap.export.formats import export_capture
+    from lsp_tap.journal.capture import open_capture
+
+    capture = open_capture(captures, _find_folder(folder))
+    left_out = export_capture(capture, format_name, output, servers=servers, probe_messages=probe_messages)
+    if left_out:
+        click.echo(f"lsp-tap: {left_out}", err=True)
+
+
+@cli.command("import")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, exists=True))
+@click.option("--from", "format_name", type=click.Choice(_IMPORT_FORMATS), help="The format [default: by its look].")
+@_dir_option
+def import_(path: Path, format_name: str | None, folder: Path | None) -> None:
+    """Turn another tool's recording into a journal, for `log`, `stats`, `inspect` and the rest.
+
+    FILE is a trace of lsp-recorder, a database of lsp-devtools 0.4, or one of the files (or the folder) that
+    `export --to raw` writes; raw frames of other origin are called NAME.client_to_server.lsp and
+    NAME.server_to_client.lsp.
+    """
+    from lsp_tap.export.formats import describe_left_out, import_recording
+
+    imported = import_recording(path, format_name, _find_folder(folder))
+    left_out = describe_left_out(imported.left_out, "not imported")
+    for line in (*imported.notes, *filter(None, [left_out])):
+        click.echo(f"lsp-tap: {line}", err=True)
+    for journal in imported.journals:
+        click.echo(journal)
 
 
 @cli.command(hidden=True)

@@ -19,7 +19,7 @@ from lsp_tap.export.otlp import write_otlp
 from lsp_tap.export.raw_frames import import_raw_frames, write_raw_frames
 from lsp_tap.export.traffic import Traffic, find_traffic
 from lsp_tap.journal.capture import Capture
-from lsp_tap.journal.files import open_replacement
+from lsp_tap.journal.files import create_replacement
 
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 
@@ -76,8 +76,12 @@ def export_capture(
     elif chosen.target == "folder":
         chosen.write(traffic, output)
     else:
-        with open_replacement(output) as file:
-            chosen.write(traffic, file if chosen.target == "stream" else Path(file.name))
+        with create_replacement(output) as created:
+            if chosen.target == "file":
+                chosen.write(traffic, created)
+            else:
+                with created.open("wb") as file:
+                    chosen.write(traffic, file)
     return describe_left_out(traffic.left_out, f"not in the {format_name} export")
 
 
@@ -120,5 +124,5 @@ def _recognise(path: Path) -> str:
 
 def describe_left_out(left_out: dict[str, int], where: str) -> str | None:
     """One line; None where nothing was."""
-    counted = [f"{count} {what}" for what, count in left_out.items() if count]
+    counted = [f"{what} ({count})" for what, count in left_out.items() if count]
     return f"{where}: {', '.join(counted)}" if counted else None

@@ -1,7 +1,8 @@
 """lsp-devtools' SQLite database, version 0.4: what `lsp-devtools inspect FILE` opens.
 
 Source: PyPI lsp-devtools 0.4.0, `handlers/dbinit.sql` and `handlers/sql.py`: one table of three JSON texts a message.
-Its reader takes an object for a body and nothing else, so other JSON is left out. A connection is a session.
+Its inspector shows nothing at all once one body is no JSON-RPC message, or has an object or array for an id, so those
+are left out. A connection is a session.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from lsp_tap.export.imported import Imported, ImportedJournal, OpenJournal, Origin, UnreadableSource, parse_time_us
-from lsp_tap.export.traffic import Traffic, name_stem
+from lsp_tap.export.traffic import NO_MESSAGE, Traffic, name_stem
 from lsp_tap.journal.records import Direction
+from lsp_tap.wire.messages import Request, Response
 
 CLIENT, SERVER = 2, 3
 """`lsp_devtools.agent.MessageSource`; 1 is its own agent."""
@@ -34,9 +36,12 @@ def write_lsp_devtools(traffic: Traffic, path: Path) -> None:
 
 
 def _encode_rows(traffic: Traffic) -> Any:
-    for connection, frame, _ in traffic.read_messages():
-        if not isinstance(frame.message, dict):
-            traffic.leave_out("messages that are no JSON object")
+    for connection, frame, message in traffic.read_messages():
+        if message is None:
+            traffic.leave_out(NO_MESSAGE)
+            continue
+        if isinstance(message, Request | Response) and isinstance(message.id, dict | list):
+            traffic.leave_out("messages with an object or an array for an id")
             continue
         metadata = {
             "timestamp": (_EPOCH + timedelta(microseconds=frame.time_us)).isoformat(" "),

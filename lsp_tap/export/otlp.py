@@ -25,6 +25,7 @@ from lsp_tap.export.traffic import (
     Connection,
     Traffic,
     encode_json,
+    name_stem,
     show_id,
 )
 from lsp_tap.journal import records
@@ -140,7 +141,7 @@ def _encode_span(
     call: ToolCall | None,
 ) -> dict[str, Any]:
     time = _encode_time(resource.connection.find_time_us(frame))
-    name = str(resource.connection.journal.path.name)
+    name = name_stem(resource.connection.journal.path)
     version = frame.message.get("jsonrpc")
     attributes = [_attribute("rpc.system.name", "jsonrpc"), _attribute("rpc.method", message.method)]
     if isinstance(version, str):
@@ -191,10 +192,8 @@ def _describe(connection: Connection) -> dict[str, Any]:
                 _attribute("process.command_args", list(started.command)),
                 _attribute("process.working_directory", started.cwd),
             ]
-        case records.ClientStarted(client=records.ClientNamed() as client):
-            attributes = [_attribute("service.name", client.name)]
-            if client.version is not None:
-                attributes.append(_attribute("service.version", client.version))
+        case records.ClientStarted(client=records.ClientNamed(name=name, version=str(version))):
+            attributes = [_attribute("service.name", name), _attribute("service.version", version)]
         case _:
             attributes = [_attribute("service.name", connection.name)]
     return {"attributes": attributes}

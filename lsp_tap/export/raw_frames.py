@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from lsp_tap.export.imported import Imported, ImportedJournal, OpenJournal, Origin, UnreadableSource
-from lsp_tap.export.traffic import UNREADABLE, Connection, Traffic, encode_json, name_stem
-from lsp_tap.journal.exact import read_wire
+from lsp_tap.export.traffic import Connection, Traffic, encode_json, name_stem
+from lsp_tap.journal.exact import WirePiece, read_wire
 from lsp_tap.journal.files import open_replacement
-from lsp_tap.journal.reader import Unreadable
 from lsp_tap.journal.records import Direction
 from lsp_tap.wire.exchanges import reverse_direction
 from lsp_tap.wire.framing import Frame, FrameSplitter, Invalid
@@ -45,8 +44,8 @@ def write_raw_frames(traffic: Traffic, folder: Path) -> None:
             times = files.enter_context(open_replacement(folder / f"{stem}{_TIMES}"))
             times.write(encode_json(_describe(connection)) + b"\n")
             for piece in read_wire(connection.journal.path, probe=traffic.probe_messages):
-                if isinstance(piece, Unreadable):
-                    traffic.leave_out(UNREADABLE)
+                if not isinstance(piece, WirePiece):
+                    traffic.leave_out_unread(piece)
                     continue
                 if not piece.is_exact:
                     traffic.leave_out("headers that do not fit (the recording has no exact bytes)")
@@ -148,28 +147,27 @@ def _read_origin(head: dict[str, Any]) -> Origin:
 
 
 def _import_untimed(inputs: dict[Direction, BinaryIO], journal: ImportedJournal) -> None:
-    """Both directions in an order that can have been: no answer before its request, else the server as soon as it can."""
+    """Both directions in an order that can have been: no answer before its request, and else the server is quick."""
     asked: dict[Direction, set[tuple[str, object]]] = {"client_to_server": set(), "server_to_client": set()}
     waiting = {direction: _read_frames(stream) for direction, stream in inputs.items()}
     heads = {direction: next(frames, None) for direction, frames in waiting.items()}
     began = False
-    while any(head is not None for head in heads.values()):
-        server, client = heads["server_to_client"], heads["client_to_server"]
-        direction: Direction = "client_to_server"
-        if (
-            client is None
-            or (began and server is not None and not _must_wait(server, asked["client_to_server"]))
-            or (_must_wait(client, asked["server_to_client"]) and server is not None)
-        ):
-            direction = "server_to_client"
+    while True:
+        client, server = heads["client_to_server"], heads["server_to_client"]
+        is_server_free = server is not None and began and not _must_wait(server, asked["client_to_server"])
+        is_client_free = client is not None and not _must_wait(client, asked["server_to_client"])
+        # Where both wait, one of them answers what was never asked.
+        from_server = is_server_free or (server is not None and not is_client_free)
+        direction: Direction = "server_to_client" if from_server else "client_to_server"
         head = heads[direction]
-        assert head is not None
+        if head is None:
+            break
         began = True
-        message = head[1]
-        if isinstance(message, Request):
-            asked[direction].add(key_of_id(message.id))
-        elif isinstance(message, Response):
-            asked[reverse_direction(direction)].discard(key_of_id(message.id))
+        match head[1]:
+            case Request(id=id):
+                asked[direction].add(key_of_id(id))
+            case Response(id=id):
+                asked[reverse_direction(direction)].discard(key_of_id(id))
         journal.add_bytes(direction, head[0], None, None)
         heads[direction] = next(waiting[direction], None)
     for direction in inputs:

@@ -50,12 +50,12 @@ def _find_reports(message: Message | None, done: Exchange[Any] | None) -> Iterat
                         yield uri, _name_channel(done.request.params), items
 
 
-def _find_related(rest: dict[str, Any]) -> Iterator[tuple[str, str, list[Any]]]:
+def _find_related(rest: dict[Any, Any]) -> Iterator[tuple[str, str, list[Any]]]:
     related = rest.get("relatedDocuments")
     for uri, report in related.items() if isinstance(related, dict) else ():
         match report:
             case {"items": [*items]}:
-                yield uri, "pulled ", items
+                yield str(uri), "pulled ", items
 
 
 def _name_channel(params: Any) -> str:

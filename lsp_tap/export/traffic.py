@@ -13,7 +13,8 @@ from lsp_tap.errors import UsageError
 from lsp_tap.journal.capture import Capture, read_merged
 from lsp_tap.journal.exact import ExactFrame, ExactJournal
 from lsp_tap.journal.reader import Journal, Unreadable
-from lsp_tap.journal.records import Dropped, InvalidBytes, Record, StderrWritten, TapStarted
+from lsp_tap.journal.records import ClientNamed, ClientStarted, Dropped, InvalidBytes, Record, StderrWritten, TapStarted
+from lsp_tap.journal.stored import plain_path
 from lsp_tap.wire.messages import Message, parse_message
 
 NOT_JSON: Final = "frames that are not JSON"
@@ -39,7 +40,10 @@ class Connection:
 
     @property
     def name(self) -> str:
-        return self.started.name if self.started else self.journal.path.stem
+        match self.journal.first:
+            case TapStarted(name=name) | ClientStarted(client=ClientNamed(name=name)):
+                return name
+        return name_stem(self.journal.path)
 
     def find_time_us(self, record: Record) -> int:
         """When it was, microseconds since the Unix epoch."""
@@ -77,18 +81,23 @@ class Traffic:
             case StderrWritten():
                 self.leave_out(STDERR)
 
+    def leave_out_unread(self, entry: Unreadable | Dropped) -> None:
+        """Counts what no format can have: it is not in the journal."""
+        if isinstance(entry, Dropped):
+            self.leave_out(LOST, entry.count)
+        else:
+            self.leave_out(UNREADABLE)
+
     def read(self, *, with_clients: bool = False) -> Iterator[tuple[Connection, Record]]:
         """All records by time. Frames are `ExactFrame`s; those of the probe come only if they are wanted."""
         sources = self.connections + (self.clients if with_clients else ())
         connection_of = {id(connection.journal): connection for connection in sources}
         for journal, entry in read_merged(connection.journal for connection in sources):
             match entry:
-                case Unreadable():
-                    self.leave_out(UNREADABLE)
+                case Unreadable() | Dropped():
+                    self.leave_out_unread(entry)
                 case ExactFrame(probe=True) if not self.probe_messages:
                     pass
-                case Dropped():
-                    self.leave_out(LOST, entry.count)
                 case _:
                     yield connection_of[id(journal)], entry
 
@@ -133,4 +142,4 @@ def show_id(id: object) -> str:
 
 def name_stem(path: Path) -> str:
     """What the files of a connection are named after."""
-    return path.name.removesuffix(".jsonl")
+    return plain_path(path).name.removesuffix(".jsonl")

@@ -11,32 +11,56 @@ import os.path
 from bisect import bisect_right
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from lsp_tap.inspect.flows import Item
-from lsp_tap.journal.capture import HeardSession, read_sessions
-from lsp_tap.journal.reader import Journal, Unreadable
-from lsp_tap.journal.records import ClientStarted
-from lsp_tap.session.attribution import CLOCK_SLACK_US, find_files, find_path
+from lsp_tap.journal.reader import Journal, JournalReader, Unreadable
+from lsp_tap.journal.records import ClientStarted, Record
+from lsp_tap.journal.stored import plain_path
+from lsp_tap.session.attribution import find_files, find_path
 from lsp_tap.session.history import Call, HistoryFold
 
 _OPEN_END_US: Final = 1 << 62
+_TICK_US: Final = 1000
+"""Clients' clocks count whole milliseconds, rounded down."""
 
 
 class CallIndex:
     """Answers in the time of a binary search. Empty without clients' journals."""
 
     def __init__(self, clients: Iterable[Journal] = ()) -> None:
-        journals = list(clients)
+        self._readers: dict[Path, tuple[JournalReader, ClientStarted | None]] = {}
         self.history = HistoryFold()
-        for journal in journals:
-            client = journal.first if isinstance(journal.first, ClientStarted) else None
-            for entry in journal:
-                if not isinstance(entry, Unreadable):
-                    self.history.step(entry, client)
-        self._heard: dict[str, HeardSession] = read_sessions(journals)
-        self._files: dict[str, frozenset[str]] = {}
         self.windows: list[tuple[int, int, Call]] = []
+        self._heard: dict[str, tuple[int, int]] = {}
+        self._files: dict[str, frozenset[str]] = {}
+        self._bounds: list[int] = [0]
+        self._running: list[list[Call]] = [[]]
+        self.read(clients)
+
+    def read(self, clients: Iterable[Journal]) -> None:
+        """Take in what these journals hold, or hold by now."""
+        is_new = False
+        for journal in clients:
+            client = journal.first if isinstance(journal.first, ClientStarted) else None
+            reader, client = self._readers.setdefault(plain_path(journal.path), (JournalReader(journal.path), client))
+            for entry in reader.read_new():
+                if not isinstance(entry, Unreadable):
+                    is_new = True
+                    self._step(entry, client)
+        if is_new:
+            self._index()
+
+    def _step(self, record: Record, client: ClientStarted | None) -> None:
+        self.history.step(record, client)
+        session_id = getattr(record, "session_id", None)
+        if isinstance(session_id, str):
+            first_us, last_us = self._heard.get(session_id, (record.time_us, record.time_us))
+            self._heard[session_id] = min(first_us, record.time_us), max(last_us, record.time_us)
+
+    def _index(self) -> None:
+        self.windows = []
         for session in self.history.sessions.values():
             for call in session.calls.values():
                 self._files[call.call_id] = frozenset(find_files(call, session.directory))
@@ -49,9 +73,11 @@ class CallIndex:
         """The moments at which calls begin or end, and which calls run from each on."""
         changes: list[tuple[int, int, Call]] = []
         for start_us, end_us, call in self.windows:
-            changes += [(start_us - CLOCK_SLACK_US, 1, call), (end_us + CLOCK_SLACK_US, 0, call)]
+            changes += [(start_us, 1, call), (end_us + _TICK_US, 0, call)]
         changes.sort(key=lambda change: change[:2])
-        bounds, running, now = [0], [[]], dict[str, Call]()  # type: tuple[list[int], list[list[Call]], dict[str, Call]]
+        bounds: list[int] = [0]
+        running: list[list[Call]] = [[]]
+        now: dict[str, Call] = {}
         for time_us, begins, call in changes:
             if begins:
                 now[call.call_id] = call
@@ -83,12 +109,12 @@ class CallIndex:
         time_us = (item.request or item).time_us
         return [
             session_id
-            for session_id, heard in self._heard.items()
-            if heard.first_us <= time_us <= heard.last_us and self._is_of_client(session_id, item.server.client_pid)
+            for session_id, (first_us, last_us) in self._heard.items()
+            if first_us <= time_us <= last_us and self._is_of_client(session_id, item.server.client_pid)
         ]
 
     def _is_of_client(self, session_id: str, client_pid: int | None) -> bool:
-        pids = self._heard[session_id].client_pids if session_id in self._heard else set()
+        pids = self.history.sessions[session_id].client_pids
         return client_pid is None or not pids or client_pid in pids
 
 

@@ -64,8 +64,7 @@ def compile_filter(wanted: Filter, calls: CallIndex) -> Test:
             begins = _glob(f"{glob}*")
             return lambda item: any(map(begins, calls.find_sessions(item)))
         case language.Body(pattern):
-            search = re.compile(pattern, re.IGNORECASE | re.DOTALL).search
-            return lambda item: search(item.body) is not None
+            return _test_body(pattern)
         case language.Containing(text):
             return _test_text(text)
         case language.Not(inner):
@@ -136,13 +135,21 @@ def _test_latency(compare: str, limit_us: int) -> Test:
     return test
 
 
+def _test_body(pattern: str) -> Test:
+    if re.escape(pattern) == pattern:  # no regular expression after all, and text is found ten times as fast
+        lower = pattern.lower()
+        return lambda item: lower in item.body.lower()
+    search = re.compile(pattern, re.IGNORECASE | re.DOTALL).search
+    return lambda item: search(item.body) is not None
+
+
 def _test_text(text: str) -> Test:
-    search = re.compile(re.escape(text), re.IGNORECASE).search
+    lower = text.lower()
 
     def test(item: Item) -> bool:
-        if search(item.body) or (item.method is not None and search(item.method)):
+        if lower in item.body.lower() or (item.method is not None and lower in item.method.lower()):
             return True
         uri = item.uri
-        return uri is not None and search(decode_uri(uri)) is not None
+        return uri is not None and lower in decode_uri(uri).lower()
 
     return test

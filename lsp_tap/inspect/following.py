@@ -6,13 +6,13 @@ that is held until the next look, so that what two taps saw comes in the order o
 
 from __future__ import annotations
 
-import heapq
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from lsp_tap.inspect.flows import FlowReader, Item
+from lsp_tap.inspect.flows import FlowReader, Item, merge_by_time
 from lsp_tap.journal.capture import Capture, is_live, open_folder
 from lsp_tap.journal.place import TAP_FOLDER_NAME
 from lsp_tap.journal.reader import read_head
@@ -33,8 +33,8 @@ class Following:
         taps = open_folder(folder).taps if capture is None else capture.taps
         self._readers = [FlowReader(tap) for tap in taps if capture is not None or is_live(tap)]
         self._known = {plain_path(tap.path) for tap in taps}
-        earlier = heapq.nlargest(last, (item for reader in self._readers for item in reader.read_new()), key=_time_of)
-        self._held = sorted(earlier, key=_time_of)
+        earlier = merge_by_time(reader.read_new() for reader in self._readers)
+        self._held = list(deque(earlier, maxlen=last))
 
     @property
     def readers(self) -> list[FlowReader]:
@@ -64,13 +64,11 @@ class Following:
                 self._readers.append(FlowReader(journal))
 
 
-def follow(
-    following: Following, pause: Callable[[], object] = lambda: time.sleep(LOOK_EVERY_S)
-) -> Iterator[list[Item]]:
-    """What is new, again and again, without end. `pause` is called between two looks."""
+def follow(following: Following, pause: Callable[[float], object] = time.sleep) -> Iterator[list[Item]]:
+    """What is new, again and again, without end. `pause` waits so many seconds between two looks."""
     while True:
         yield following.read_new(time.time_ns() // 1000)
-        pause()
+        pause(LOOK_EVERY_S)
 
 
 def _time_of(item: Item) -> int:

@@ -39,7 +39,7 @@ _SUMMARY_CHARACTERS: Final = 400
 _HIGHLIGHT: Final = re.compile(
     r'(?P<name>"(?:[^"\\]|\\.)*")(?P<colon>:)|(?P<text>"(?:[^"\\]|\\.)*")|\b(?:true|false|null)\b|-?\d[\d.eE+-]*'
 )
-_ALIGNED: Final = re.compile(r"(?:.?[<>^])?\d*")
+_ALIGNED: Final = re.compile(r"(?P<fill>(?:.?[<>^])?)(?P<width>\d*)")
 
 FIELDS: Final[dict[str, str]] = {
     "time": "time of day, local", "iso": "date and time, UTC", "seconds": "since the first line, as a number",
@@ -52,6 +52,8 @@ FIELDS: Final[dict[str, str]] = {
     "journal": "the journal's file name", "seq": "the record's number in it",
 }  # fmt: skip
 """The fields of `--format`, with what they hold; one that does not apply is `-`."""
+
+_NUMBERS: Final[dict[str, float]] = {"seconds": 0.0, "time_us": 0, "latency_ms": 0.0, "bytes": 0, "seq": 0}
 
 Writer = Callable[[Item], str]
 
@@ -110,17 +112,21 @@ def _describe(item: Item) -> list[tuple[str, str]]:
     arrow = _ARROWS.get((item.direction, is_answer), "·")
     if item.kind in ("stderr", "invalid", "event"):
         return [(f"{arrow} {item.kind}", "red" if item.kind == "invalid" else "yellow")]
-    identity = "" if item.kind == "notification" else f" #{one_line(item.id, 40)}"
+    identity = "" if item.kind == "notification" else f" {_name_id(item)}"
     method = one_line(item.method, 80) if item.method is not None else "answer to nothing asked"
-    probe = " probe" if item.probe else ""
     style = "red" if item.kind == "error" else "bold" if item.kind == "request" else ""
     latency_us = item.latency_us
     latency = format_latency(latency_us) if latency_us is not None else ""
     return [
-        (f"{f'{arrow} {method}{identity}{probe}':<40}", style),
+        (f"{f'{arrow} {method}{identity}':<40}", style),
         (f"{latency:>9}", "yellow" if latency_us is not None and latency_us > 1_000_000 else "dim"),
         (f"{format_bytes(item.raw_length or 0):>8}", "dim"),
     ]
+
+
+def _name_id(item: Item) -> str:
+    """The tap's own ids are long, so that they are nobody else's; their last part tells them apart."""
+    return f"probe {one_line(str(item.id).rpartition(':')[2], 40)}" if item.probe else f"#{one_line(item.id, 40)}"
 
 
 def _summary_style(item: Item) -> str:
@@ -226,7 +232,7 @@ class TemplateWriter:
         if self._first_us is None:
             self._first_us = item.time_us
         return "".join(
-            literal if field is None else literal + _fill(self._value(field, item), spec)
+            literal if field is None else literal + _fill(self._value(field, item), spec, is_number=field in _NUMBERS)
             for literal, field, spec in self._pieces
         )
 
@@ -266,11 +272,12 @@ class TemplateWriter:
         return item.server.path.name
 
 
-def _fill(value: str | float | None, spec: str) -> str:
+def _fill(value: str | float | None, spec: str, *, is_number: bool) -> str:
     if value is None:
-        # The width and alignment of the field, without what only numbers take.
+        # The field's width and alignment, without what only numbers take.
         found = _ALIGNED.match(spec)
-        return format("-", found[0] if found else "")
+        fill, width = found.group("fill", "width") if found else ("", "")
+        return format("-", f"{fill or ('>' if is_number else '')}{width}")
     return clean(format(value, spec)) if isinstance(value, str) else format(value, spec)
 
 
@@ -289,8 +296,7 @@ def _check_field(field: str, spec: str, conversion: str | None) -> None:
         raise UsageError(f"--format: no field {field!r}: there are {' '.join(FIELDS)}")
     if conversion:
         raise UsageError(f"--format: {field}!{conversion}: no conversions")
-    number = field in ("seconds", "time_us", "latency_ms", "bytes", "seq")
     try:
-        format(0 if field in ("time_us", "bytes", "seq") else 0.0, spec) if number else format("", spec)
+        format(_NUMBERS.get(field, ""), spec)
     except ValueError as error:
         raise UsageError(f"--format: {field}:{spec}: {error}") from error

@@ -12,14 +12,14 @@ from typing import Final
 
 from lsp_tap.errors import UsageError
 from lsp_tap.inspect.calls import CallIndex
-from lsp_tap.inspect.filter_language import ALL, Filter, parse_filter
-from lsp_tap.inspect.filtering import Test, compile_filter, needs_calls
+from lsp_tap.inspect.filter_language import parse_filter
+from lsp_tap.inspect.filtering import compile_filter, needs_calls
 from lsp_tap.inspect.flows import Item, describe_problems
 from lsp_tap.inspect.following import Following, follow
 from lsp_tap.inspect.log import LineWriter, Look, TemplateWriter, Writer, write_json
-from lsp_tap.inspect.selection import Selection, limit_to_sessions, select, split_words
+from lsp_tap.inspect.selection import limit_to_sessions, select, split_words
 from lsp_tap.inspect.terminal import clean, has_colours, measure_width
-from lsp_tap.journal.capture import open_capture, open_folder
+from lsp_tap.journal.capture import Capture, open_capture, open_folder
 from lsp_tap.journal.records import TapStarted
 
 _FOLLOWED_LAST: Final = 10
@@ -42,9 +42,8 @@ class Wanted:
     @property
     def shows_calls(self) -> bool:
         """Whether lines name tool calls and sessions, which are looked up for that."""
-        return self.as_json or (
-            self.template is not None and ("{calls" in self.template or "{session" in self.template)
-        )
+        template = self.template or ""
+        return self.as_json or "{calls" in template or "{session" in template
 
     def make_writer(self, calls: CallIndex, server_names: Iterable[str]) -> Writer:
         """Raises UsageError for a template that cannot be filled, or two ways to write."""
@@ -61,7 +60,7 @@ class Wanted:
 def print_log(wanted: Wanted, complain: Callable[[str], object]) -> None:
     """Print what is recorded. Raises BadFilter, CaptureNotFound and UsageError."""
     selection = select(wanted.words, wanted.folder, with_calls=wanted.shows_calls)
-    write = wanted.make_writer(selection.calls, _list_servers(selection))
+    write = wanted.make_writer(selection.calls, _list_servers(selection.capture))
     items: Iterable[Item] = selection.read()
     if wanted.last is not None:
         items = deque(items, maxlen=wanted.last)
@@ -76,39 +75,15 @@ def follow_log(wanted: Wanted, pause: Callable[[float], object] = time.sleep) ->
     wish = parse_filter(text)
     capture = open_capture(names, wanted.folder) if names else None
     wish = limit_to_sessions(wish, capture.session_ids if capture else ())
-    clients = _Clients(wanted.folder, wish, is_needed=needs_calls(wish) or wanted.shows_calls)
-    server_names = [tap.first.name for tap in (capture or open_folder(wanted.folder)).taps if _is_named(tap.first)]
-    write = wanted.make_writer(clients.calls, server_names)
+    calls = CallIndex()
+    reads_calls = needs_calls(wish) or wanted.shows_calls
+    test = compile_filter(wish, calls)
+    write = wanted.make_writer(calls, _list_servers(capture or open_folder(wanted.folder)))
     following = Following(wanted.folder, capture, last=_FOLLOWED_LAST if wanted.last is None else wanted.last)
     for items in follow(following, pause):
-        if items and clients.read_again():
-            write = wanted.make_writer(clients.calls, server_names)
-        print_lines(write(item) for item in items if clients.test(item))
-
-
-class _Clients:
-    """The tool calls of clients that are still at work: read again when there is something new to tell of them."""
-
-    def __init__(self, folder: Path, wish: Filter, *, is_needed: bool) -> None:
-        self._folder, self._wish, self._is_needed = folder, wish, is_needed
-        self.calls = CallIndex()
-        self.test: Test = compile_filter(ALL, self.calls)
-        self._size = -1
-        if not self.read_again():
-            self.test = compile_filter(wish, self.calls)
-
-    def read_again(self) -> bool:
-        """Whether there was something new."""
-        if not self._is_needed:
-            return False
-        clients = open_folder(self._folder).clients
-        size = sum(journal.path.stat().st_size for journal in clients)
-        if size == self._size:
-            return False
-        self._size = size
-        self.calls = CallIndex(clients)
-        self.test = compile_filter(self._wish, self.calls)
-        return True
+        if items and reads_calls:
+            calls.read(capture.clients if capture else open_folder(wanted.folder).clients)
+        print_lines(write(item) for item in items if test(item))
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -131,9 +106,5 @@ def _print_gathered(lines: list[str]) -> None:
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
-def _is_named(first: object) -> bool:
-    return isinstance(first, TapStarted)
-
-
-def _list_servers(selection: Selection) -> list[str]:
-    return [tap.first.name for tap in selection.capture.taps if isinstance(tap.first, TapStarted)]
+def _list_servers(capture: Capture) -> list[str]:
+    return [tap.first.name for tap in capture.taps if isinstance(tap.first, TapStarted)]

@@ -87,23 +87,25 @@ def _print_turn(console: Console, number: int, turn: Turn, actions: Sequence[Act
         Text.assemble(f"Turn {number}  ", verdict, f"  {seconds:.1f} s" if seconds is not None else ""),
         styled(f" {one_line(turn.task, 120)}"),
     )
+    numbers = describe_lsp(outcome.metrics.lsp)  # a reason of its own for a success
     for reason in outcome.reasons:
-        console.print(styled(f"  because: {one_line(reason)}"))
-    lsp = outcome.metrics.lsp
-    if lsp.errors_before is not None:
-        _print_lsp(console, lsp)
+        if reason != numbers:
+            console.print(styled(f"  because {one_line(reason)}"))
+    _print_lsp(console, outcome.metrics.lsp)
     for action in actions:
         _print_action(console, action)
 
 
 def _print_lsp(console: Console, lsp: Lsp) -> None:
+    """How sure the numbers among the reasons are, and what they are made of."""
     by = lsp.cleared_by
-    console.print(
-        f"  {describe_lsp(lsp)}; cleared by fix {by.fix}, suppression {by.suppression}, deletion {by.deletion}; "
-        f"baseline {lsp.baseline}, {lsp.freshness}; {', '.join(lsp.servers) or 'no server'}"
-    )
+    parts = [f"baseline {lsp.baseline}", lsp.freshness, ", ".join(lsp.servers) or "no server"]
+    if lsp.errors_cleared:
+        parts.insert(0, f"cleared by fix {by.fix}, suppression {by.suppression}, deletion {by.deletion}")
     if lsp.external_cleared or lsp.external_introduced:
-        console.print(f"  by somebody else: {lsp.external_cleared} cleared, {lsp.external_introduced} introduced")
+        parts.append(f"by somebody else: {lsp.external_cleared} cleared, {lsp.external_introduced} introduced")
+    console.print(styled(f"  {describe_lsp(lsp)}", "bold"))
+    console.print(styled(f"  {'; '.join(parts)}", "dim"))
 
 
 def _print_action(console: Console, action: Action) -> None:

@@ -114,7 +114,7 @@ class StatsFold:
             case "request":
                 count = self._count(item, item.method or "", item.direction)
                 count.is_request = True
-                if self.budgets is not None and not item.probe:
+                if self.budgets is not None:
                     self.budgets.asked(item)
                 if item.method == _DIAGNOSTIC:
                     self._sent(item)

@@ -35,7 +35,8 @@ def _start_table(*columns: str) -> Table:
 
 def _table_methods(rows: list[dict[str, Any]]) -> Table:
     table = _start_table(
-        "SERVER", "METHOD", ">COUNT", ">P50 ms", ">P95", ">P99", ">MAX", ">SIZE", ">ERRORS", ">UNANSWERED", ">CANCELLED",
+        "SERVER", "METHOD", ">COUNT", ">P50 ms", ">P95", ">P99", ">MAX", ">SIZE", ">ERRORS", ">UNANSWERED",
+        ">CANCELLED",
     )  # fmt: skip
     for row in rows:
         method = styled(f"{_ARROWS[row['direction']]} {one_line(row['method'], 60)}")

@@ -1,8 +1,9 @@
 """What a tool call's time at its language servers was spent on, and what it did not wait for.
 
 A call *waits* while the client's requests that belong to it are open, and, at a server that pushes diagnostics, from an
-edit to the first report on it. It *queues* while an older request of the client is still open at that server; the rest
-the server *thinks*. It *gave up* on what came after the call's own end, or after the client's cancellation.
+edit to the first report on it. It *queues* while an older request that is not its own (another call's, nobody's, the
+tap's) is still open at that server; the rest the server *thinks*. It *gave up* on what came after its own end, or after
+the client's cancellation.
 """
 
 from __future__ import annotations
@@ -104,11 +105,11 @@ class BudgetFold:
         self._open: dict[Path, dict[tuple[str, object], Asked]] = {}
 
     def asked(self, request: Item) -> None:
-        """A request of the client's (the tap's own are nobody's wait)."""
+        """A request of the client's, or of the tap: that is nobody's wait, but the server is busy with it."""
         if request.direction != "client_to_server":
             return
         now_open = self._open.setdefault(request.server.path, {})
-        calls = self._calls.find_calls(request)
+        calls = [] if request.probe else self._calls.find_calls(request)
         asked = Asked(request, list(now_open.values()) if calls else [])
         now_open[key_of_id(request.id)] = asked
         self._add(calls, asked)
@@ -151,11 +152,14 @@ def _make_budget(of_call: _OfCall) -> Budget:
     waiting: list[Interval] = []
     queued: list[Interval] = []
     given_up = []
+    own = set(of_call.asked)
     for one in waits:
         ends = [time_us for time_us in (one.answered_us, one.cancelled_us, call.end_us) if time_us is not None]
         end_us = min(ends, default=one.time_us)
         waiting.append((one.time_us, end_us))
         for older in one.older:
+            if older in own:
+                continue
             older_end_us = older.answered_us if older.answered_us is not None else end_us
             queued.append((one.time_us, min(older_end_us, end_us)))
         if one.answered_us is None or one.answered_us > end_us:
@@ -182,7 +186,7 @@ def measure_union(intervals: Iterable[Interval]) -> int:
     """How long at least one of the intervals lasted."""
     total = until = 0
     for start, end in sorted(intervals):
-        if end > until:
+        if end > max(start, until):
             total += end - max(start, until)
             until = end
     return total

@@ -18,8 +18,8 @@ from pydantic import PrivateAttr
 
 from lsp_tap.journal.lines import decode_part
 from lsp_tap.journal.reader import Entry, Journal, JournalReader, Unreadable, parse_line
-from lsp_tap.journal.records import BodyPart, Direction, Frame, InvalidBytes
-from lsp_tap.journal.stored import open_journal
+from lsp_tap.journal.records import BodyPart, Direction, Dropped, Frame, InvalidBytes
+from lsp_tap.wire.framing import encode_frame
 
 _BLANKS: Final = " \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -66,60 +66,48 @@ class ExactJournal(Journal):
 
 @dataclass(frozen=True, slots=True)
 class WirePiece:
-    """Bytes of one direction, in their order there. `framed`: not outside any frame; `is_exact` as in `ExactFrame`."""
+    """Bytes of one direction, in their order there. Not `is_exact`: the body as it is known, framed anew."""
 
     direction: Direction
     time_us: int
     monotonic_us: int
     data: bytes
-    framed: bool
     is_exact: bool
 
 
-def read_wire(path: Path, *, probe: bool) -> Iterator[WirePiece | Unreadable]:
+def read_wire(path: Path, *, probe: bool) -> Iterator[WirePiece | Unreadable | Dropped]:
     """The bytes of a connection, a record at a time; `probe`: with what the tap itself asked and was answered.
 
-    Raises OSError.
+    `Dropped` stands where bytes may be missing.
     """
     large: dict[int, Frame | None] = {}  # by seq; None: to be left out
-    offset = 0
-    file, _ = open_journal(path)
-    with file:
-        for number, line in enumerate(file, 1):
-            at, offset = offset, offset + len(line)
-            entry = parse_line(line, line_number=number, offset=at) if line.endswith(b"\n") else None
-            match entry:
-                case None if not line.endswith(b"\n"):
-                    yield Unreadable(number, at, "torn line", "the recorder was stopped while writing")
-                case Unreadable():
-                    yield entry
-                case Frame():
-                    wanted = probe or not entry.probe
-                    if entry.body_parts is not None:
-                        large[entry.seq] = entry if wanted else None
-                        if wanted:
-                            yield _as_piece(entry, _find_header(entry, None), True)
-                    elif wanted:
-                        body = _find_body(entry, line)
-                        header = _find_header(entry, len(body))
-                        is_exact = len(header) + len(body) == entry.raw_length
-                        yield _as_piece(entry, header + body if is_exact else _frame_anew(entry, body), is_exact)
-                case BodyPart():
-                    of = large.get(entry.of)
-                    if of is not None:
-                        data = decode_part(entry.text, entry.base64)
-                        yield WirePiece(of.direction, entry.time_us, entry.monotonic_us, data, True, True)
-                case InvalidBytes():
-                    yield _as_piece(entry, decode_part(entry.text, entry.base64), True)
+    reader = JournalReader(path)
+    for line in reader.read_new_lines():
+        entry = line if isinstance(line, Unreadable) else parse_line(line)
+        match entry:
+            case Unreadable() | Dropped():
+                yield entry
+            case Frame(body_parts=int()):
+                large[entry.seq] = entry if probe or not entry.probe else None
+                if large[entry.seq] is not None:
+                    yield _as_piece(entry, _find_header(entry, 0), True)
+            case Frame() if isinstance(line, bytes) and (probe or not entry.probe):
+                body = _find_body(entry, line)
+                header = _find_header(entry, len(body))
+                is_exact = len(header) + len(body) == entry.raw_length
+                yield _as_piece(entry, header + body if is_exact else encode_frame(body), is_exact)
+            case BodyPart():
+                of = large.get(entry.of)
+                if of is not None:
+                    data = decode_part(entry.text, entry.base64)
+                    yield WirePiece(of.direction, entry.time_us, entry.monotonic_us, data, True)
+            case InvalidBytes():
+                yield _as_piece(entry, decode_part(entry.text, entry.base64), True)
+    yield from (left for left in reader.give_up() if isinstance(left, Unreadable))
 
 
 def _as_piece(record: Frame | InvalidBytes, data: bytes, is_exact: bool) -> WirePiece:
-    framed = isinstance(record, Frame)
-    return WirePiece(record.direction, record.time_us, record.monotonic_us, data, framed, is_exact)
-
-
-def _frame_anew(frame: Frame, body: bytes) -> bytes:
-    return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    return WirePiece(record.direction, record.time_us, record.monotonic_us, data, is_exact)
 
 
 class _ExactReader(JournalReader):
@@ -148,7 +136,7 @@ class _ExactReader(JournalReader):
         return exact
 
 
-def _find_header(frame: Frame, body_bytes: int | None) -> bytes:
+def _find_header(frame: Frame, body_bytes: int) -> bytes:
     """The header block; the usual one is not in the journal, and its number follows from `raw_length`."""
     if frame.header is not None:
         return frame.header.encode("latin-1", "replace")
@@ -156,19 +144,18 @@ def _find_header(frame: Frame, body_bytes: int | None) -> bytes:
         length = frame.raw_length - _HEADER_BYTES - digits
         if length >= 0 and len(str(length)) == digits:
             return b"Content-Length: %d\r\n\r\n" % length
-    return b"Content-Length: %d\r\n\r\n" % (body_bytes or 0)
+    return b"Content-Length: %d\r\n\r\n" % body_bytes
 
 
 def _find_body(frame: Frame, line: bytes) -> bytes:
     if not frame.has_message or frame.body is not None or frame.body_base64 is not None:
         return decode_part(frame.body, frame.body_base64)
     text = line.decode()
-    for name, start, end in _walk_members(text, stop_before="message"):
+    for name, start, _ in _walk_members(text, stop_before="message"):
         if name == "message":
-            rest = text[start:].rstrip()[:-1]
-            header_bytes = _HEADER_BYTES + len(str(len(rest.encode()))) if frame.header is None else len(frame.header)
-            if end is None and header_bytes + len(rest.encode()) == frame.raw_length:
-                return rest.encode()
+            rest = text[start:].rstrip()[:-1].encode()  # a tap writes it last
+            if len(_find_header(frame, len(rest))) + len(rest) == frame.raw_length:
+                return rest
     return (find_member(text, "message") or "").encode()
 
 
@@ -185,7 +172,7 @@ def find_member(text: str, name: str) -> str | None:
 
 
 def _walk_members(text: str, stop_before: str | None = None) -> Iterator[tuple[str, int, int | None]]:
-    """Name and place of each member's value; the one of `stop_before` ends the walk without its end being looked for."""
+    """Name and place of each member's value; that of `stop_before` ends the walk, and nobody looks for its end."""
     at = _skip_blanks(text, 0)
     if not text.startswith("{", at):
         return

@@ -11,19 +11,26 @@ from typing import BinaryIO
 
 
 @contextmanager
-def open_replacement(path: Path) -> Iterator[BinaryIO]:
-    """A new file (mode 0600) that takes the place of `path` when the block ends, and goes away when it raises.
+def create_replacement(path: Path) -> Iterator[Path]:
+    """A new, empty file (mode 0600) that takes the place of `path` when the block ends, and goes away when it raises.
 
     Raises OSError.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".new")
+    os.close(descriptor)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
+        yield Path(name)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def open_replacement(path: Path) -> Iterator[BinaryIO]:
+    """The same, open for writing bytes."""
+    with create_replacement(path) as created, created.open("wb") as file:
+        yield file
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -10,7 +10,8 @@ Every version the servers saw is matched with the calls the plugin saw, by file,
 3. otherwise nobody's call: external (a person in an editor).
 
 A call may find a text on disk that no server was told of: a command or a person wrote it, and the server then sees both
-changes as one. The before-hook read that text, so the two are told apart line by line (`Unseen`).
+changes as one. The before-hook read that text, so the two are told apart line by line (`Unseen`). The same where two
+parallel calls had both written before either told the server.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any, Final
 
 from pygls.uris import to_fs_path
@@ -130,6 +132,9 @@ class Attribution:
         inside = self._in_window(path, change)
         if not inside:
             return Authorship(self._find_late_owner(path, change.text, since_us, change.time_us), False)
+        both = _find_pair(inside, change)
+        if both is not None:
+            return both
         owner = max(inside, key=lambda call: (self._fits(call, path, change), -(call.start_us or 0)))
         found = self._history.text_of(owner.files_before.get(path))
         if not earlier or found is None or any(found == version.text for version in earlier):
@@ -177,6 +182,18 @@ class Attribution:
         if change.previous is not None and change.text in _replacements(call.args, change.previous):
             return 2
         return int(self._history.text_of(call.files_after.get(path)) == change.text)
+
+
+def _find_pair(calls: list[Call], change: Change) -> Authorship | None:
+    """The two parallel calls whose replacements, one upon the other, make the change. None: one does it, or more."""
+    previous = change.previous
+    if previous is None or any(change.text in _replacements(call.args, previous) for call in calls):
+        return None
+    for first, second in permutations(sorted(calls, key=lambda call: call.start_us or 0), 2):
+        for text in _replacements(first.args, previous):
+            if change.text in _replacements(second.args, text):
+                return Authorship(second, True, Unseen(text, first))
+    return None
 
 
 def _replacements(args: Any, text: str) -> Iterable[str]:

@@ -14,6 +14,9 @@ from pydantic.alias_generators import to_camel
 
 SCHEMA_VERSION: Final = "2.0"
 
+_ABSENT: Final[Any] = None
+"""The value in Python of a field that may be left out of the file, where it is never `null`."""
+
 Freshness = Literal["fresh", "stale", "timed-out", "server-dead", "no-server"]
 Baseline = Literal["observed", "verified", "partial", "none"]
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -80,11 +83,11 @@ class Action(Written):
     success: bool
     timestamp: str | None
     duration: float | None
-    error: str
+    error: str = _ABSENT
     files: tuple[str, ...]
-    lsp_diagnostics_before: Diagnostics
-    lsp_diagnostics_after: Diagnostics
-    lsp_delta: Delta
+    lsp_diagnostics_before: Diagnostics = _ABSENT
+    lsp_diagnostics_after: Diagnostics = _ABSENT
+    lsp_delta: Delta = _ABSENT
 
 
 class ClearanceCounts(Written):

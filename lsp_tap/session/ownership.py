@@ -34,7 +34,7 @@ class OwnedStep:
         """Who cleared a diagnostic in this step: whoever altered its line first."""
         if self.unseen is None or not isinstance(self.step.cause, Change):
             return self.owner
-        to_unseen = LineMap(self.step.cause.previous, self.unseen.text)
+        to_unseen = LineMap(self._find_reported_text(self.step.cause), self.unseen.text)
         return self.owner if _stays(traced.at_step, to_unseen) else self.unseen.owner
 
     def find_introducer(self, traced: Traced) -> Call | None:
@@ -45,8 +45,13 @@ class OwnedStep:
         moved = back.move(traced.at_step.line)
         if moved is None or not back.is_kept(traced.at_step.line):
             return self.owner
-        further = LineMap(self.unseen.text, self.step.cause.previous)
+        further = LineMap(self.unseen.text, self._find_reported_text(self.step.cause))
         return self.owner if further.is_kept(moved[0]) else self.unseen.owner
+
+    def _find_reported_text(self, change: Change) -> str | None:
+        """The text that the diagnostics before this step speak of; older than the version before, if that had none."""
+        state = self.step.before.get(change.uri)
+        return change.previous if state is None or state.text is None else state.text
 
 
 def _stays(diagnostic: Diagnostic, lines: LineMap) -> bool:
@@ -57,14 +62,24 @@ def find_owned_steps(timeline: ServerTimeline, attribution: Attribution, calls: 
     """All steps of a server. `calls` are all that may have altered something it looks at."""
     knowledge = _Knowledge(timeline, attribution, calls)
     owned = []
+    latest: dict[str, OwnedStep] = {}
     for step in find_steps(timeline, knowledge):
         if isinstance(step.cause, Change):
             author = knowledge.authors[step.cause]
-            owned.append(OwnedStep(step, author.owner, author.unseen))
+            unseen = author.unseen or _find_unreported(latest.get(step.cause.uri), author)
+            owned.append(OwnedStep(step, author.owner, unseen))
+            latest[step.cause.uri] = owned[-1]
         else:
             call = knowledge.marking[step.cause.by]
             owned.append(OwnedStep(step, call, loosened=attribution.is_loosening(call)))
     return owned
+
+
+def _find_unreported(earlier: OwnedStep | None, author: Authorship) -> Unseen | None:
+    """The version before, of another author, if the server never spoke of it: two edits within one debounce."""
+    if earlier is None or earlier.step.settled_us is not None or earlier.owner is author.owner:
+        return None
+    return Unseen(earlier.step.cause.text, earlier.owner) if isinstance(earlier.step.cause, Change) else None
 
 
 class _Knowledge:

@@ -7,6 +7,7 @@ system, or the same journals would give other files tomorrow.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from git.exc import GitError, InvalidGitRepositoryError, NoSuchPathError
 
 MAX_FILES: Final = 20
 MAX_WALK: Final = 50_000
+_FILTER: Final = re.compile(r"filter\..+\.(?:clean|smudge|process|required)\Z", re.IGNORECASE | re.DOTALL)
 
 PROJECT_TYPES: Final = (
     ("tsconfig.json", "typescript"),
@@ -45,8 +47,12 @@ _SKIPPED: Final = frozenset(
     {"node_modules", ".git", ".venv", "venv", "env", "__pycache__", ".tox", ".mypy_cache", ".ruff_cache",
      "dist", "build", "target", ".opencode", ".opencode-logs", "site-packages"}
 )  # fmt: skip
-# Never take the index lock away from the agent's own git; never start a program that the repository names.
-_HARMLESS: Final = {"no_optional_locks": True, "c": "core.fsmonitor=false"}
+_OPTIONS: Final = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "safe.bareRepository=explicit")
+"""A repository's own configuration names programs: git would run them to ask what changed. What a bare repository
+within a project says is not even read."""
+
+_ENVIRONMENT: Final = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "GIT_TERMINAL_PROMPT": "0"}
+"""A missing object would be fetched, by whatever program the configuration says (the second for git before 2.45)."""
 
 
 def read_project(directory: Path) -> dict[str, Any]:
@@ -67,17 +73,38 @@ def read_project(directory: Path) -> dict[str, Any]:
 
 
 def _open_repo(directory: Path) -> Repo | None:
+    """The repository, its git kept from running anything that the repository names, and from taking the index lock away
+    from the agent's own git."""
     try:
-        return Repo(directory, search_parent_directories=True)
+        repo = Repo(directory, search_parent_directories=True)
     except (InvalidGitRepositoryError, NoSuchPathError, GitError, OSError, ValueError):
         return None
+    repo.git.update_environment(**_ENVIRONMENT)
+    repo.git.set_persistent_git_options(no_optional_locks=True, c=list(_OPTIONS))
+    try:
+        options = [*_OPTIONS, *_switch_filters_off(repo)]
+    except (GitError, OSError, ValueError):
+        repo.close()
+        return None
+    repo.git.set_persistent_git_options(no_optional_locks=True, c=options)
+    return repo
+
+
+def _switch_filters_off(repo: Repo) -> list[str]:
+    """Status compares contents through filters. Those the user configured for all repositories (git-lfs) may run."""
+    output = repo.git.config("--list", "--show-scope", "--name-only", "-z")
+    words = output.split("\0")
+    scopes = zip(words[::2], words[1::2], strict=False)
+    own = {name.rpartition(".")[0] for scope, name in scopes if scope in ("local", "worktree") and _FILTER.match(name)}
+    return [f"{name}.{setting}" for name in sorted(own) for setting in ("clean=", "process=", "required=false")]
 
 
 def _read_git(repo: Repo) -> dict[str, Any] | None:
     try:
         branch = None if repo.head.is_detached else repo.active_branch.name
         head = repo.head.commit.hexsha if repo.head.is_valid() else None
-        output = repo.git(**_HARMLESS).status("--porcelain=v1", "-z", "--untracked-files=normal")
+        # Of a submodule only its commit counts: its own configuration is not to be trusted either.
+        output = repo.git.status("--porcelain=v1", "-z", "--untracked-files=normal", "--ignore-submodules=dirty")
     except (GitError, OSError, ValueError, TypeError):
         return None
     lines = [entry for entry in output.split("\0") if entry]
@@ -88,9 +115,7 @@ def _list_files(directory: Path, repo: Repo | None) -> list[str]:
     """Relative paths of the project's own files: what git would track, else what a bounded walk finds."""
     if repo is not None:
         try:
-            listed = repo.git(**_HARMLESS).ls_files(
-                "--cached", "--others", "--exclude-standard", "-z", "--", str(directory)
-            )
+            listed = repo.git.ls_files("--cached", "--others", "--exclude-standard", "-z", "--", str(directory))
             root = Path(repo.working_tree_dir or directory)
             paths = (root / name for name in listed.split("\0") if name)
             return [

@@ -49,6 +49,7 @@ class Sums:
         self.introduced: list[Traced] = []
         self.external_cleared: list[Traced] = []
         self.external_introduced: list[Traced] = []
+        self._finished: set[int] = set()  # steps (their id) whose last writer is ours
         self.freshness: list[Freshness] = []
         self.servers: set[str] = set()
         self.known = self.unknown = self.verified = 0
@@ -80,7 +81,12 @@ class Sums:
         self.known += len(span.known)
         self.verified += len(span.known) if is_verified else 0
         self.unknown += len(span.altered - span.known)
-        last = {step.uri or step.cause: step for step in steps if is_ours(owned_by[id(step)].owner)}
+        self._finished.update(id(owned.step) for owned in run if is_ours(owned.owner))
+        last = {
+            o.step.uri or o.step.cause: o.step
+            for o in run
+            if is_ours(o.owner) or (o.unseen and is_ours(o.unseen.owner))
+        }
         self.freshness += [step.freshness for step in last.values()]
 
     def add_still(
@@ -137,7 +143,26 @@ class Sums:
             return "suppression"
         return classify_clearance(traced.at_step, LineMap(step.before[uri].text, step.after[uri].text))
 
+    def _find_ends(self) -> tuple[list[Diagnostic], list[Diagnostic], list[Diagnostic]]:
+        """Before, after and persisted as one call saw them. Where it shares a step, what the other one did came first
+        if the step is this call's (so it found it done), else later."""
+        before, after, persisted = list(self.before), list(self.after), list(self.persisted)
+        for traced in self.external_cleared:
+            if id(traced.step) in self._finished:
+                before.remove(traced.diagnostic)
+            else:
+                after.append(traced.diagnostic)
+                persisted.append(traced.diagnostic)
+        for traced in self.external_introduced:
+            if id(traced.step) in self._finished:
+                before.append(traced.diagnostic)
+                persisted.append(traced.diagnostic)
+            else:
+                after.remove(traced.diagnostic)
+        return before, after, persisted
+
     def build_call_measure(self) -> CallMeasure:
+        before, after, persisted = self._find_ends()
         touched = {step.uri for step in self.steps}
         touched |= {traced.diagnostic.uri for traced in self.cleared + self.introduced}
         texts = [step for step in self.steps if step.uri is not None]
@@ -148,20 +173,20 @@ class Sums:
                 for traced in _errors(self.cleared)
             ),
             introduced=tuple(self._finding(traced.diagnostic) for traced in _errors(self.introduced)),
-            persisted=sum(d.uri in touched for d in _only(self.persisted, Severity.ERROR)),
+            persisted=sum(d.uri in touched for d in _only(persisted, Severity.ERROR)),
             freshness=self._find_freshness(),
             baseline=self._find_baseline(),
             elapsed_ms=max(elapsed) if elapsed and len(elapsed) == len(texts) else None,
             warnings=Counted(
                 cleared=len(_only(_of(self.cleared), Severity.WARNING)),
                 introduced=len(_only(_of(self.introduced), Severity.WARNING)),
-                persisted=sum(d.uri in touched for d in _only(self.persisted, Severity.WARNING)),
+                persisted=sum(d.uri in touched for d in _only(persisted, Severity.WARNING)),
             ),
             servers=tuple(sorted(self.servers)),
         )
         return CallMeasure(
-            before=self.diagnostics(d for d in self.before if d.uri in touched),
-            after=self.diagnostics(d for d in self.after if d.uri in touched),
+            before=self.diagnostics(d for d in before if d.uri in touched),
+            after=self.diagnostics(d for d in after if d.uri in touched),
             delta=delta,
         )
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from lsp_tap.errors import LspTapError, complain
+from lsp_tap.journal.files import replace_file
 from lsp_tap.journal.retention import Limits, compress_finished, measure_usage, plan_pruning, prune_journal
 from lsp_tap.journal.stored import READ_ERRORS
 from lsp_tap.journal.writer import create_folder
@@ -189,18 +189,6 @@ def encode_file_name(session_id: str) -> str:
     if safe == session_id:
         return safe
     return f"{safe}-{hashlib.sha256(session_id.encode('utf-8', 'replace')).hexdigest()[:12]}"
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file (mode 0600) so that a reader sees the old one or the new one, never half of one."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _log_turns(folder: Path, session: SessionFile) -> None:

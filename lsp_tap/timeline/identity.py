@@ -51,7 +51,7 @@ def match_diagnostics(before: Iterable[Diagnostic], after: Iterable[Diagnostic],
 def match_returned(lost: Iterable[Diagnostic], came: Iterable[Diagnostic], lines: LineMap) -> Matching:
     """Match what vanished over a span of edits with what came in it: only what is there again, rule, message and line.
 
-    Which edit brought what is known there, so nothing is guessed from the shape of a touched region: steps 1 and 2, then
+    Which edit brought what is known there, so nothing is guessed from the shape of a touched region: steps 1, 2, then
     the same rule and message on a line of the same words (code that one edit cut and another pasted).
     """
     return _Cascade(sorted(lost), sorted(came), lines).run_strictly()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lsp_tap.session.models import Action, Diagnostics, Finding, Lsp, SessionFile
+from lsp_tap.session.models import Action, Delta, Diagnostics, Finding, Lsp, SessionFile
 
 Agreement = Literal["same", "filled", "differs"]
 """`filled`: the recording knew no full baseline, so there is nothing to differ from."""
@@ -83,7 +83,7 @@ def compare_sessions(recorded: SessionFile, verified: SessionFile) -> list[TurnC
         numbers = [_count_turn(turn.outcome.metrics.lsp) for turn in (mine, theirs)]
         only = _diff({"before": at_start})
         turn = Comparison(mine.message_id, None, (), numbers[0], numbers[1], *only)
-        edits = [_compare_edits(old[call], new[call]) for call in mine.actions if hasattr(new[call], "lsp_delta")]
+        edits = [_compare_edits(old[call], new[call]) for call in mine.actions if _find_delta(new[call])]
         found.append(TurnComparison(turn, tuple(edits)))
     return found
 
@@ -94,8 +94,8 @@ _NOTHING = Diagnostics(errors=(), warnings=())
 def _compare_edits(recorded: Action, verified: Action) -> Comparison:
     only = _diff(
         {
-            "before": tuple(getattr(a, "lsp_diagnostics_before", _NOTHING) for a in (recorded, verified)),
-            "after": tuple(getattr(a, "lsp_diagnostics_after", _NOTHING) for a in (recorded, verified)),
+            "before": tuple(getattr(a, "lsp_diagnostics_before", None) or _NOTHING for a in (recorded, verified)),
+            "after": tuple(getattr(a, "lsp_diagnostics_after", None) or _NOTHING for a in (recorded, verified)),
         }
     )
     numbers = [_count_edit(recorded), _count_edit(verified)]
@@ -114,8 +114,12 @@ def _count_turn(lsp: Lsp) -> Numbers:
     )
 
 
+def _find_delta(action: Action) -> Delta | None:
+    return getattr(action, "lsp_delta", None)  # left out where no server was concerned
+
+
 def _count_edit(action: Action) -> Numbers:
-    delta = getattr(action, "lsp_delta", None)
+    delta = _find_delta(action)
     if delta is None or delta.baseline == "none":
         freshness = "no-server" if delta is None else delta.freshness
         return Numbers(None, None, None, None, None, "none", freshness)

@@ -51,6 +51,12 @@ class NotMeasured(LspTapError):
 class _PlainProtocol(JsonRPCProtocol):
     """JSON-RPC without types for parameters and results."""
 
+    def _serialize_message(self, data: Any) -> dict[str, Any]:
+        fields = super()._serialize_message(data)
+        if "method" in fields and fields.get("params") is None:
+            del fields["params"]  # shutdown and exit have none, and some servers refuse a null
+        return fields
+
     def structure_message(self, data: dict[str, Any]) -> Any:
         if "jsonrpc" not in data:
             return data

@@ -1,12 +1,12 @@
 """What to replay: which documents to open with which text, and which texts to change in which order. Pure.
 
-A document that a server knew before the session is opened with the text it had then. One that it first saw
-in the session
+A document that a server knew before the session is opened with the text it had then. One that it first saw in the
+session is opened
 
-- as it stood (`read`): is opened at the start with that text;
-- after a call had written over it unseen (`written`): is opened at the start with the text the plugin read before; where
-  that is not known, it is opened with the new text and stays unknown before;
-- `created` or `moved`: is opened when that happened; of one that was moved the old one is closed.
+- at the start with the text it had, if it was seen as it stood (`read`);
+- at the start with the text the plugin had read, if a call had written over it unseen (`written`); where nobody knows
+  that text, with the new one when it was written, and what was before stays unknown;
+- when it was `created` or `moved`; the document it was moved from is closed.
 
 Then every text that differs from the one before is sent again, in the order in which the servers were told; what the
 servers were not told (they had died, or nobody touched the file again) when the call that wrote it had ended. Several

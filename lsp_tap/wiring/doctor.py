@@ -191,7 +191,7 @@ def check_logs(logs: Path) -> list[Check]:
 
 
 def check_disk_usage(logs: Path) -> Check:
-    """What the recordings take, and how much of what they may take. The writer keeps to the limit where it can: journals
+    """What the recordings take, and how much of what they may. The writer keeps to the limit where it can: journals
     that still grow, and other files, are not its to cut."""
     name = "disk usage"
     try:

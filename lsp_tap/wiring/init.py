@@ -362,7 +362,9 @@ def _plan_ignore(project: Path) -> dict[Path, tuple[str | None, str | None]]:
 def _is_ignored(project: Path) -> bool:
     try:
         asked = subprocess.run(
-            ["git", "-C", str(project), "check-ignore", "-q", _IGNORE_LINE], capture_output=True, check=False
+            ["git", "-c", "core.fsmonitor=false", "-C", str(project), "check-ignore", "-q", _IGNORE_LINE],
+            capture_output=True,
+            check=False,
         )
     except OSError:
         return False

@@ -73,7 +73,11 @@ def measure_essence(session: SessionFile) -> Json:
                 for key in ("tool", "files", "success", "lspDiagnosticsBefore", "lspDiagnosticsAfter", "lspDelta")
                 if key in call
             }
-            | ({"lspDelta": {k: v for k, v in call["lspDelta"].items() if k != "elapsedMs"}} if "lspDelta" in call else {})
+            | (
+                {"lspDelta": {k: v for k, v in call["lspDelta"].items() if k != "elapsedMs"}}
+                if "lspDelta" in call
+                else {}
+            )
             for call in whole["toolCalls"]
         ],
         "turns": [

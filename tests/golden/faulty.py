@@ -1,20 +1,21 @@
 """Stands before a real language server and makes it slow or silent: `python faulty.py DELAY_S|never SERVER ARG...`.
 
-What the server pushes (publishDiagnostics) comes so much later, in order, or not at all; everything else passes at once.
+What the server pushes (publishDiagnostics) comes so much later, in order, or not at all; all else passes at once.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import queue
 import subprocess
 import sys
 import threading
 import time
-from typing import BinaryIO
+from typing import IO
 
 
-def read_frame(stream: BinaryIO) -> bytes | None:
+def read_frame(stream: IO[bytes]) -> bytes | None:
     """One message's body; None at the end."""
     length, header = 0, stream.readline()
     while header.strip():
@@ -24,7 +25,7 @@ def read_frame(stream: BinaryIO) -> bytes | None:
     return stream.read(length) if length else None
 
 
-def write_frame(stream: BinaryIO, lock: threading.Lock, body: bytes) -> None:
+def write_frame(stream: IO[bytes], lock: threading.Lock, body: bytes) -> None:
     with lock:
         stream.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
         stream.flush()
@@ -32,7 +33,7 @@ def write_frame(stream: BinaryIO, lock: threading.Lock, body: bytes) -> None:
 
 def forward_input(server: subprocess.Popen[bytes]) -> None:
     assert server.stdin is not None
-    while block := sys.stdin.buffer.raw.read(65536):  # type: ignore[attr-defined]
+    while block := os.read(sys.stdin.fileno(), 65536):
         server.stdin.write(block)
         server.stdin.flush()
     server.stdin.close()

@@ -136,3 +136,22 @@ def shellcheck_disable_is_a_suppression(client: Client) -> None:
     client.edit("cart.sh", "mv $@", "# shellcheck disable=SC2068\nmv $@")
     client.settle(quiet_s=1)
     client.finish()
+
+
+# pyright reads its configuration when it starts, and is told of no change to it: the next one shows what was done.
+@scenario(
+    "pyright",
+    expected="edit: -2 (suppression, suppression) +0 =0\n turn: 2 -2 +0 -> 0\n turn: 0 -0 +0 -> 0",
+)
+def a_loosened_pyrightconfig_shows_when_the_server_starts_again(client: Client) -> None:
+    client.write_file("pyrightconfig.json", '{"reportUndefinedVariable": "error"}\n')
+    read_broken(client, "cart.py", PYTHON)
+    client.edit("pyrightconfig.json", '"error"', '"none"')
+    client.settle()
+    client.finish()
+    client.close_servers()
+    with Client(client.root, client.servers, pid=client.pid + 1) as later:
+        later.ask("And now?")
+        later.read("cart.py")
+        later.settle()
+        later.finish()

@@ -116,8 +116,8 @@ def what_a_server_pushed_of_an_older_text_does_not_outlive_its_answer(client: Cl
     client.finish()
 
 
-# The server waits half a second for quiet, and speaks of both edits at once.
-@scenario("pylsp", expected="edit: -0 +0 =2, stale\n edit: -2 (fix, fix) +0 =0\n turn: 2 -2 +0 -> 0")
+# The server waits half a second for quiet, and speaks of both edits at once: each is credited with its own lines.
+@scenario("pylsp", expected="edit: -1 (fix) +0 =1\n edit: -1 (fix) +0 =0\n turn: 2 -2 +0 -> 0")
 def two_edits_within_one_debounce_share_an_answer(client: Client) -> None:
     read_broken(client, "cart.py", PYTHON)
     client.settle()

@@ -1,6 +1,7 @@
 """Records golden scenarios anew from real servers: `python -m tests.golden.record [NAME...]`, without a name all.
 
-What is computed must come to what the scenario says; otherwise nothing is replaced, and the difference is printed.
+What is computed must come to what the scenario says; otherwise nothing is replaced, and the difference is printed. With
+`--fold` the journals stay as they are, and only what they come to is written anew.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -41,7 +41,7 @@ def record(scenario: Scenario) -> str | None:
         (new / "tap").mkdir()
         for name, text in scrub_journals(journals, str(project)).items():
             (new / "tap" / name).write_text(text, "utf-8")
-        wrong = _find_fault(scenario, new)
+        wrong = find_fault(scenario, new)
         target = Path(tempfile.gettempdir()) / f"golden-{scenario.name}" if wrong else GOLDEN / scenario.name
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(new, target)
@@ -49,7 +49,8 @@ def record(scenario: Scenario) -> str | None:
         return f"{wrong}\n  journals are in {target}" if wrong else None
 
 
-def _find_fault(scenario: Scenario, folder: Path) -> str | None:
+def find_fault(scenario: Scenario, folder: Path) -> str | None:
+    """Writes what the journals of `folder` come to, and says what is wrong with it."""
     sessions = build_sessions(folder)
     essence = {session.session_id: measure_essence(session) for session in sessions}
     (folder / "expected.json").write_text(json.dumps(essence, ensure_ascii=False, indent=1) + "\n", "utf-8")
@@ -67,11 +68,12 @@ def _find_fault(scenario: Scenario, folder: Path) -> str | None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Record golden scenarios anew.")
     parser.add_argument("name", nargs="*", help="which ones; all of them if none is named")
-    names = parser.parse_args().name or list(SCENARIOS)
-    os.environ["TMPDIR"] = tempfile.gettempdir()
+    parser.add_argument("--fold", action="store_true", help="only write expected.json anew, from the journals there")
+    options = parser.parse_args()
+    names = options.name or list(SCENARIOS)
     failed = 0
     for name in names:
-        wrong = record(SCENARIOS[name])
+        wrong = find_fault(SCENARIOS[name], GOLDEN / name) if options.fold else record(SCENARIOS[name])
         failed += wrong is not None
         sys.stdout.write(f"{'wrong' if wrong else 'ok   '} {name}\n" + (f"{wrong}\n" if wrong else ""))
         sys.stdout.flush()

@@ -35,9 +35,7 @@ def a_block_that_is_indented_keeps_its_error(client: Client) -> None:
     client.ask("Only where there is a name")
     client.read("cart.py")
     client.settle()
-    client.edit(
-        "cart.py", "print(prizes)\nprint(os.name)\n", "if os.name:\n    print(prizes)\n    print(os.name)\n"
-    )
+    client.edit("cart.py", "print(prizes)\nprint(os.name)\n", "if os.name:\n    print(prizes)\n    print(os.name)\n")
     client.settle()
     client.finish()
 

@@ -14,7 +14,8 @@ Play = Callable[[Client], None]
 @dataclass(frozen=True)
 class Scenario:
     """`servers` are rows of the matrix, or commands under names of their own in `scenarios`. `expected` are the lines
-    of `essence.sum_up`, by session. `others_net`: introduced minus cleared, step by step, of whom the session is not."""
+    of `essence.sum_up`, by session. `others_net`: introduced minus cleared, step by step, by others than the session.
+    """
 
     name: str
     play: Play

@@ -62,10 +62,10 @@ def _scrub_journal(name: str, text: str, shift_us: int, pids: _Pids) -> tuple[st
 
 
 def _scrub_paths(text: str, project: str) -> str:
-    known = ((project, PROJECT), (str(REPOSITORY), "/opt/tools"), (str(Path.home()), "/home"))
-    for real, made_up in known:
+    for real, name in ((project, PROJECT), (str(REPOSITORY), "/opt/tools"), (str(Path.home()), "/home")):
+        made_up = name[: len(real)].ljust(len(real), "x")
         end = "" if real == project else r"(?![\w.])"
-        for old, new in ((real, _of_length(made_up, len(real))), (_escape(real), _escape(_of_length(made_up, len(real))))):
+        for old, new in ((real, made_up), (_escape(real), _escape(made_up))):
             text = re.sub(re.escape(old) + end, new.replace("\\", r"\\"), text)
     return text
 
@@ -73,10 +73,6 @@ def _scrub_paths(text: str, project: str) -> str:
 def _escape(path: str) -> str:
     """As some write it in JSON."""
     return path.replace("/", "\\/")
-
-
-def _of_length(path: str, length: int) -> str:
-    return path[:length].ljust(length, "x")
 
 
 class _Pids:

@@ -23,6 +23,7 @@ def what_sed_wrote_belongs_to_the_command_once_the_file_is_read(client: Client) 
     client.finish()
 
 
+# The server saw one change from the first text to the last: whose line it is says who mended it, and who left it.
 @scenario("ty", expected="bash: -1 (fix) +0 =1\n edit: -1 (fix) +0 =0\n turn: 2 -2 +0 -> 0")
 def what_sed_wrote_is_told_apart_from_the_edit_that_follows_unread(client: Client) -> None:
     read_broken(client)
@@ -96,7 +97,7 @@ def two_sessions_that_share_a_server_are_each_credited_with_their_own(client: Cl
     client.finish()
 
 
-@scenario("basedpyright", expected="edit: -1 (fix) +0 =0\n edit: -1 (fix) +0 =0\n turn: 2 -2 +0 -> 0")
+@scenario("pyright", expected="edit: -1 (fix) +0 =0\n edit: -1 (fix) +0 =0\n turn: 2 -2 +0 -> 0")
 def parallel_edits_of_two_files_are_each_credited_with_their_own(client: Client) -> None:
     client.write_file("cart.py", "print(prizes)\n")
     client.write_file("shop.py", "print(missing)\n")
@@ -109,7 +110,7 @@ def parallel_edits_of_two_files_are_each_credited_with_their_own(client: Client)
     client.finish()
 
 
-@scenario("basedpyright", expected="edit: -1 (fix) +0 =1\n edit: -1 (fix) +0 =0\n turn: 2 -2 +0 -> 0")
+@scenario("pyright", expected="edit: -1 (fix) +0 =1\n edit: -1 (fix) +0 =0\n turn: 2 -2 +0 -> 0")
 def parallel_edits_of_one_file_are_each_credited_with_their_own(client: Client) -> None:
     client.write_file("cart.py", "print(prizes)\n\n\nprint(missing)\n")
     client.ask("Mend both")

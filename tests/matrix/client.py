@@ -339,9 +339,7 @@ class Client:
         changed = sorted(str(path) for path in before.keys() | after.keys() if before.get(path) != after.get(path))
         if changed:
             self.journal.write("step_updated", **ids, part_id=self._new_id("prt"), step="patch", files=changed)
-        self.journal.write(
-            "message_updated", **ids, **about, created_ms=created, completed_ms=now_ms(), finish=finish
-        )
+        self.journal.write("message_updated", **ids, **about, created_ms=created, completed_ms=now_ms(), finish=finish)
 
     def _read_texts(self) -> dict[Path, bytes]:
         """The project's files as OpenCode's snapshots see them."""

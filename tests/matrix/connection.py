@@ -157,9 +157,7 @@ class Connection:
         identifiers = [None, *dict.fromkeys(i for i in self._identifiers.values() if i)]
         document = {"uri": path.as_uri()}
         asked = [
-            self._request(
-                "textDocument/diagnostic", {**({"identifier": i} if i else {}), "textDocument": document}
-            )
+            self._request("textDocument/diagnostic", {**({"identifier": i} if i else {}), "textDocument": document})
             for i in identifiers
         ]
         self._await(asked, PULL_S)

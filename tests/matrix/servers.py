@@ -74,7 +74,7 @@ def python_row(id: str, command: Callable[[], tuple[str, ...]], comment: str | N
 
 ROWS = [
     python_row("pyright", npm("pyright-langserver", "--stdio"), "# type: ignore"),
-    python_row("basedpyright", pypi("basedpyright-langserver", "--stdio"), "# pyright: ignore[reportUndefinedVariable]"),
+    python_row("basedpyright", pypi("basedpyright-langserver", "--stdio"), "# pyright: ignore"),
     python_row("ty", pypi("ty", "server"), "# ty: ignore[unresolved-reference]"),
     python_row("ruff", pypi("ruff", "server"), "# noqa: F821"),
     python_row("pylsp", pypi("pylsp"), None),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +14,9 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture(params=ROWS, ids=lambda row: row.id)
-def row(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Row]:
+def row(request: pytest.FixtureRequest) -> Row:
     found: Row = request.param
-    if found.id == "biome":  # its daemon outlives its clients, and is found by the folder for temporary files
-        monkeypatch.setenv("TMPDIR", str(tmp_path))
-    yield found
-    if found.id == "biome":
-        subprocess.run([found.find_command()[0], "stop"], check=True, capture_output=True, env={**os.environ})
+    return found
 
 
 def measure(root: Path, row: Row) -> SessionFile:

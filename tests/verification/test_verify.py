@@ -255,3 +255,11 @@ def test_two_servers_on_one_file_are_measured_side_by_side(tmp_path: Path) -> No
     assert verified.turns[0].turn.agreement == "same"
     assert len(journals(logs)) == 2
     assert lsp_of(logs)[:5] == (4, 4, 2, 2, "verified")
+
+
+def test_nothing_of_the_project_is_run_but_the_server(tmp_path: Path) -> None:
+    logs = file_recording(tmp_path, begin().finish(), "pull")
+    for name in ("lsp_tap", "json", "os", "sitecustomize"):
+        (tmp_path / "project" / f"{name}.py").write_text("open('was-run', 'w').close()\n")
+    assert verify(logs).is_measured
+    assert not (tmp_path / "project" / "was-run").exists()
