@@ -33,7 +33,7 @@ from lsp_tap.journal.exact import ExactFrame
 from lsp_tap.wire.exchanges import Direction, Exchange, Exchanges
 from lsp_tap.wire.messages import Notification, Request, Response, parse_message
 
-_BATCH_SPANS: Final = 200
+_BATCH_SPANS: Final = 50
 _KIND: Final = {"client_to_server": 2, "server_to_client": 3}  # SPAN_KIND_SERVER, SPAN_KIND_CLIENT
 _INTERNAL: Final = 1
 _STATUS_ERROR: Final = 2

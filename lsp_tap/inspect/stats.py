@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from lsp_tap.inspect.calls import CallIndex
 from lsp_tap.inspect.flows import FlowReader, Item, Server, describe_problems, merge_by_time
-from lsp_tap.inspect.waiting_budget import BudgetFold
+from lsp_tap.inspect.waiting_budget import Budget, BudgetFold
 from lsp_tap.journal.capture import Capture
 from lsp_tap.timeline.freshness import FreshnessFold, Sent
 from lsp_tap.wire.exchanges import Direction
@@ -100,9 +100,13 @@ class FreshCount:
 
 
 class StatsFold:
-    """Feed it the items of a capture in order of time; tool calls may be unknown."""
+    """Feed it the items of a capture in order of time; tool calls may be unknown. With `session_ids`, what belongs to no
+    such session only says which documents were open and which server was busy."""
 
-    def __init__(self, calls: CallIndex | None = None) -> None:
+    def __init__(self, calls: CallIndex | None = None, session_ids: Iterable[str] = ()) -> None:
+        self._calls = calls or CallIndex()
+        self._session_ids = frozenset(session_ids)
+        self._uncounted: set[Sent] = set()
         self.methods: dict[tuple[str, Direction | None, str], MethodCount] = {}
         self.fresh: dict[str, FreshCount] = {}
         self.budgets = BudgetFold(calls) if calls is not None and calls.windows else None
@@ -113,7 +117,8 @@ class StatsFold:
         match item.kind:
             case "request":
                 count = self._count(item, item.method or "", item.direction)
-                count.is_request = True
+                if count is not None:
+                    count.is_request = True
                 if self.budgets is not None:
                     self.budgets.asked(item)
                 if item.method == _DIAGNOSTIC:
@@ -131,7 +136,9 @@ class StatsFold:
             case "stderr" | "invalid":
                 self._count(item, f"({item.kind})", item.direction)
 
-    def _count(self, item: Item, method: str, direction: Direction | None) -> MethodCount:
+    def _count(self, item: Item, method: str, direction: Direction | None) -> MethodCount | None:
+        if self._session_ids and not self._is_counted(item):
+            return None
         key = (item.server.name, direction, method)
         count = self.methods.get(key)
         if count is None:
@@ -141,8 +148,17 @@ class StatsFold:
         count.bytes += item.raw_length or 0
         return count
 
+    def _is_counted(self, item: Item) -> bool:
+        return not self._session_ids or not self._session_ids.isdisjoint(self._calls.find_sessions(item))
+
     def _answered(self, item: Item) -> None:
         request = item.request
+        if self.budgets is not None:
+            self.budgets.answered(item)
+        if item.method == _DIAGNOSTIC:
+            self._reported(item)
+        if not self._is_counted(item):
+            return
         if request is None:
             self._count(item, "(answer to nothing asked)", item.direction)
             return
@@ -154,10 +170,6 @@ class StatsFold:
             count.cancelled += 1
         elif item.kind == "error":
             count.errors += 1
-        if self.budgets is not None:
-            self.budgets.answered(item)
-        if item.method == _DIAGNOSTIC:
-            self._reported(item)
 
     def _cancel(self, item: Item) -> None:
         if item.direction is not None and "id" in item.params:
@@ -172,9 +184,12 @@ class StatsFold:
         sent = fold.step_client(item.message, item.time_us)
         if sent is None:
             return
-        fresh = self._fresh(item.server)
-        fresh.opened += sent.is_open
-        fresh.edited += sent.altered and not sent.is_open
+        if self._is_counted(item):
+            fresh = self._fresh(item.server)
+            fresh.opened += sent.is_open
+            fresh.edited += sent.altered and not sent.is_open
+        else:
+            self._uncounted.add(sent)
         if self.budgets is not None:
             self.budgets.sent(item, sent)
 
@@ -183,7 +198,8 @@ class StatsFold:
         if fold is None:
             return
         for sent in fold.step_server(item.message, item.time_us):
-            self._freshened(self._fresh(item.server), sent, item.time_us - sent.time_us)
+            if sent not in self._uncounted:
+                self._freshened(self._fresh(item.server), sent, item.time_us - sent.time_us)
 
     @staticmethod
     def _freshened(fresh: FreshCount, sent: Sent, took_us: int) -> None:
@@ -197,12 +213,16 @@ class StatsFold:
 
     def close(self, unanswered: Iterable[Item]) -> None:
         """The end of the recording: `unanswered` are the requests still open."""
-        for request in unanswered:
+        for request in filter(self._is_counted, unanswered):
             count = self.methods[request.server.name, request.direction, request.method or ""]
             if _key(request) in self._cancelled:
                 count.cancelled += 1
             else:
                 count.unanswered += 1
+
+    def _list_budgets(self) -> list[Budget]:
+        found = self.budgets.list_budgets() if self.budgets is not None else []
+        return [one for one in found if not self._session_ids or one.call.session_id in self._session_ids]
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values; methods by server and count."""
@@ -210,7 +230,7 @@ class StatsFold:
         return {
             "methods": [count.to_json() for count in methods],
             "freshness": [self.fresh[name].to_json() for name in sorted(self.fresh)],
-            "waiting": [budget.to_json() for budget in self.budgets.list_budgets()] if self.budgets else [],
+            "waiting": [budget.to_json() for budget in self._list_budgets()],
         }
 
 
@@ -220,7 +240,7 @@ def _key(request: Item) -> tuple[Path, Direction, tuple[str, object]]:
 
 def fold_stats(capture: Capture) -> tuple[StatsFold, list[str]]:
     """The statistics of a capture, and what could not be read, a line each."""
-    fold = StatsFold(CallIndex(capture.clients))
+    fold = StatsFold(CallIndex(capture.clients), capture.session_ids)
     readers = [FlowReader(journal) for journal in capture.taps]
     for item in merge_by_time(reader.read_rest() for reader in readers):
         fold.step(item)

@@ -84,6 +84,12 @@ class Measuring:
             session_id = parent.session_id
         return owner
 
+    def _find_altered(self, call: Call, files: Sequence[str]) -> list[str]:
+        """Those of a call's files that it left other than it found them, or nobody knows."""
+        before, after = ({path: self._history.text_of(state) for path, state in states.items()} for states in (
+            call.files_before, call.files_after))  # fmt: skip
+        return [path for path in files if before.get(path) is None or before.get(path) != after.get(path)]
+
     def measure_call(self, session: SessionHistory, call: Call) -> CallMeasure | None:
         """What one call did; None for a call that changed no file anybody's server could know of."""
         family = self._history.find_family(session)
@@ -98,7 +104,7 @@ class Measuring:
             for run in _runs(server.steps, mine):
                 sums.add_span(run, is_mine, is_verified=server.is_verified)
             if not any(mine) and call.status == "completed":
-                silent = _judge_silence(server.timeline, files, call)
+                silent = _judge_silence(server.timeline, self._find_altered(call, files), call)
                 if silent is not None:
                     sums.freshness.append(silent)
                     sums.servers.add(server.timeline.name)
@@ -135,7 +141,7 @@ class Measuring:
             edited = [(c, f) for c in calls if c.status == "completed" and (f := find_files(c, session.directory))]
             for call, files in edited:
                 if not any(o.owner is call for o in server.steps):
-                    silent = _judge_silence(server.timeline, files, call)
+                    silent = _judge_silence(server.timeline, self._find_altered(call, files), call)
                     if silent is not None:
                         sums.freshness.append(silent)
         return sums.build_lsp(), sums.diagnostics(sums.before)

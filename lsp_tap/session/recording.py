@@ -187,10 +187,14 @@ class Recording:
     def has_live_recorders(self) -> bool:
         return any(followed.is_live() for followed in self._journals.values())
 
-    def is_waiting(self) -> bool:
-        """Whether a live server still owes an answer: a pull, or a report on the last text of a document."""
+    def is_waiting(self, since_us: int) -> bool:
+        """Whether a live server still owes an answer: a pull, or a report on the last text of a document.
+
+        A server that was told nothing after `since_us` (wall clock) owes none any more: some say nothing where nothing
+        changed for them.
+        """
         return any(
-            followed.fold is not None and followed.is_live() and _owes(followed.fold.timeline)
+            followed.fold is not None and followed.is_live() and _owes(followed.fold.timeline, since_us)
             for followed in self._journals.values()
         )
 
@@ -202,7 +206,9 @@ def _stat(path: Path) -> os.stat_result | None:
         return None
 
 
-def _owes(timeline: ServerTimeline) -> bool:
+def _owes(timeline: ServerTimeline, since_us: int) -> bool:
+    if not timeline.changes or timeline.changes[-1].time_us < since_us:
+        return False
     if timeline.pulls_unanswered:
         return True
     last = {change.uri: change for change in timeline.changes if change.order > timeline.started_order}

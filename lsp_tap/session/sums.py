@@ -52,7 +52,7 @@ class Sums:
         self._finished: set[int] = set()  # steps (their id) whose last writer is ours
         self.freshness: list[Freshness] = []
         self.servers: set[str] = set()
-        self.known = self.unknown = self.verified = 0
+        self.known = self.unknown = self.verified = self.altered_known = 0
         self._loosening: set[int] = set()
 
     def add_span(
@@ -81,6 +81,7 @@ class Sums:
         self.known += len(span.known)
         self.verified += len(span.known) if is_verified else 0
         self.unknown += len(span.altered - span.known)
+        self.altered_known += len(span.altered & span.known)
         self._finished.update(id(owned.step) for owned in run if is_ours(owned.owner))
         last = {
             o.step.uri or o.step.cause: o.step
@@ -175,7 +176,8 @@ class Sums:
             introduced=tuple(self._finding(traced.diagnostic) for traced in _errors(self.introduced)),
             persisted=sum(d.uri in touched for d in _only(persisted, Severity.ERROR)),
             freshness=self._find_freshness(),
-            baseline=self._find_baseline(),
+            # What is known of other documents says nothing about an edit of unknown ones.
+            baseline=self._find_baseline() if self.altered_known or not self.unknown else "none",
             elapsed_ms=max(elapsed) if elapsed and len(elapsed) == len(texts) else None,
             warnings=Counted(
                 cleared=len(_only(_of(self.cleared), Severity.WARNING)),

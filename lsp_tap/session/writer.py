@@ -92,7 +92,7 @@ def wait_settled(recording: Recording, limit_s: float = SETTLE_LIMIT_S) -> bool:
             last_new = now
         if not recording.has_live_recorders():
             return True
-        if now - last_new >= QUIET_S and not recording.is_waiting():
+        if now - last_new >= QUIET_S and not recording.is_waiting(time.time_ns() // 1000 - int(limit_s * 1e6)):
             return True
         if now >= deadline:
             return False

@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from lsp_tap.journal.exact import ExactFrame, ExactJournal
+import pytest
+
+from lsp_tap.export import raw_frames
+from lsp_tap.export.formats import export_capture
+from lsp_tap.journal.capture import open_capture
+from lsp_tap.journal.exact import ExactFrame, ExactJournal, read_wire
 from lsp_tap.journal.reader import read_journal
 from lsp_tap.journal.records import Recorded, TapStarted
 from tests.export.recording import C2S, S2C, Connection, bring_in, export, hostile
@@ -48,7 +55,7 @@ def test_frames_of_other_origin_are_put_in_an_order_that_can_have_been(tmp_path:
     (tmp_path / "x.server_to_client.lsp").write_bytes(connection.wire[S2C])
     (journal,) = bring_in(tmp_path / "x.client_to_server.lsp", tmp_path / "second")
 
-    def order(path: Path) -> list[tuple[object, ...]]:
+    def order(path: Path) -> list[tuple[str, Any]]:
         frames = [entry for entry in ExactJournal(path, "server", None) if isinstance(entry, ExactFrame)]
         return [(frame.direction, frame.message) for frame in frames]
 
@@ -78,3 +85,19 @@ def test_the_journal_says_where_it_is_from(tmp_path: Path) -> None:
     assert isinstance(started, TapStarted)
     assert started.recorder.startswith("lsp-tap raw frames 1, imported by lsp-tap")
     assert (started.name, started.command, started.cwd) == ("pyright", ("pyright", "--stdio"), "/p")
+
+
+def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = Connection(tmp_path)
+    connection.initialize()
+    export(tmp_path, "--to", "raw", "-o", str(tmp_path / "raw"))
+    before = {path: path.read_bytes() for path in (tmp_path / "raw").iterdir()}
+
+    def fail_half_way(path: Path, *, probe: bool) -> Iterator[object]:
+        yield next(iter(read_wire(path, probe=probe)))
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(raw_frames, "read_wire", fail_half_way)
+    with pytest.raises(OSError, match="No space"):
+        export_capture(open_capture([], tmp_path), "raw", tmp_path / "raw")
+    assert {path: path.read_bytes() for path in (tmp_path / "raw").iterdir()} == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsp_tap.inspect.filter_language import (
@@ -51,11 +51,13 @@ def _combine(inner: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
 filters = st.recursive(atoms, _combine, max_leaves=12)
 
 
+@settings(deadline=None)
 @given(filters)
 def test_what_is_written_is_read_again(wanted: Filter) -> None:
     assert parse_filter(format_filter(wanted)) == wanted
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_a_filter_or_refused_with_a_place_in_it(text: str) -> None:
     position = 0
@@ -121,6 +123,7 @@ def test_a_value_that_cannot_be_is_refused_at_its_place(text: str) -> None:
     assert caught.value.position == 3
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["~m", "~b"]), min_size=1, max_size=3), st.data())
 def test_a_value_that_a_shell_took_the_quotes_off_stays_one_value(operators: list[str], data: Any) -> None:
     values = [data.draw(st.from_regex(r"[a-z ]+", fullmatch=True)) for _ in operators]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsp_tap.inspect.stats import fold_stats, rank_percentile
@@ -43,6 +43,7 @@ def test_percentiles_are_latencies_that_were_measured(tmp_path: Path) -> None:
     assert found["latency_ms"] == {"p50": 50, "p95": 95, "p99": 99, "max": 100}
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1000), min_size=1), st.sampled_from([50, 95, 99]))
 def test_so_many_of_a_hundred_do_not_exceed_a_percentile(numbers: list[int], percent: int) -> None:
     ordered = sorted(numbers)
@@ -111,6 +112,7 @@ events = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(events)
 def test_freshness_agrees_with_the_timeline(happened: list[tuple[Any, ...]]) -> None:
     talk, fold, waiting, versions = Conversation(), FreshnessFold(), list[int](), dict[str, int]()
@@ -211,6 +213,29 @@ def test_a_call_queues_behind_older_requests_that_are_not_its_own(tmp_path: Path
     assert budget["given_up"] == []
 
 
+def test_a_session_counts_what_belongs_to_it_and_knows_what_was_open_before(tmp_path: Path) -> None:
+    client, tap = RecordedClient(tmp_path), RecordedTap(tmp_path)
+    tap.open(CART)
+    tap.ask("x/before")
+    client.session("ses_one", 50, 500)
+    client.call("call_1", "edit", 100, 200, "/p/cart.py")
+    client.session("ses_two", 600, 700)
+    client.call("call_2", "edit", 610, 690, "/p/cart.py", session_id="ses_two")
+    for at_ms, version in ((120, 1), (620, 2)):
+        tap.at_ms = at_ms
+        tap.change(CART, version, f"{version}\n")
+        tap.answer(tap.ask("textDocument/diagnostic", CART), {"kind": "full", "items": []})
+    fold, _ = fold_stats(open_capture(["ses_one"], tmp_path))
+    found = fold.to_json()
+    assert {row["method"]: row["count"] for row in found["methods"]} == {
+        "textDocument/didChange": 1,
+        "textDocument/diagnostic": 1,
+    }
+    assert [(row["edits"], row["edits_reported"], row["opens"]) for row in found["freshness"]] == [(1, 1, 0)]
+    assert [row["call"] for row in found["waiting"]] == ["call_1"]
+
+
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))))
 def test_a_union_counts_every_moment_once(pairs: list[tuple[int, int]]) -> None:
     covered = {moment for start, end in pairs for moment in range(start, end)}

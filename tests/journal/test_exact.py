@@ -10,7 +10,7 @@ from tests.export.recording import C2S, S2C, Connection, hostile
 
 
 def join_wire(path: Path, *, probe: bool = False) -> dict[str, bytes]:
-    joined = {C2S: b"", S2C: b""}
+    joined: dict[str, bytes] = {C2S: b"", S2C: b""}
     for piece in read_wire(path, probe=probe):
         if isinstance(piece, WirePiece):
             assert piece.is_exact

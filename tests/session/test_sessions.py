@@ -378,3 +378,24 @@ def test_every_edits_net_sums_to_the_turns() -> None:
     assert lsp.errors_after is not None
     assert lsp.errors_before is not None
     assert sum(nets) == lsp.errors_after - lsp.errors_before
+
+
+def test_a_blind_edits_baseline_is_none_though_another_document_is_known() -> None:
+    recorded, talk, reply = begin("ok\n")
+    recorded.start_call(reply, "w1", "write", {"filePath": f"{PROJECT}/b.py"}, before={"b.py": "old\n"})
+    talk.open(B, "bad\n")
+    talk.push(B, lsp_diagnostic(0, "bad"))
+    recorded.end_call(reply, "w1", "write", after={"b.py": "bad\n"})
+    recorded.finish(reply)
+    session, _ = recorded.build()
+    assert session.tool_calls[1].lsp_delta.baseline == "none"
+    assert session.turns[0].outcome.metrics.lsp.baseline == "partial"
+
+
+def test_writing_what_is_there_already_leaves_the_numbers_fresh() -> None:
+    recorded, _, reply = begin("bad\n", 0)
+    recorded.start_call(reply, "w1", "write", {"filePath": f"{PROJECT}/a.py"}, before={"a.py": "bad\n"})
+    recorded.end_call(reply, "w1", "write", after={"a.py": "bad\n"})
+    recorded.finish(reply)
+    lsp = recorded.build()[0].turns[0].outcome.metrics.lsp
+    assert (lsp.freshness, lsp.baseline, lsp.errors_before) == ("fresh", "observed", 1)
