@@ -306,12 +306,16 @@ def stats(captures: tuple[str, ...], folder: Path | None, as_json: bool) -> None
 
     CAPTURE as in `lsp-tap log`. Percentiles are nearest ranks, in milliseconds.
     """
+    from rich.console import Console
+
     from lsp_tap.inspect.stats import fold_stats
     from lsp_tap.inspect.stats_tables import print_stats
     from lsp_tap.inspect.terminal import open_console
     from lsp_tap.journal.capture import open_capture
 
-    fold, problems = fold_stats(open_capture(captures, _find_folder(folder)))
+    capture = open_capture(captures, _find_folder(folder))
+    with Console(stderr=True).status("reading") as status:
+        fold, problems = fold_stats(capture, lambda count: status.update(f"reading: {count} messages"))
     for problem in problems:
         click.echo(f"lsp-tap: {problem}", err=True)
     if as_json:

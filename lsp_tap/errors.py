@@ -55,8 +55,12 @@ class JournalUnavailable(LspTapError):
 
 
 def complain(text: str) -> None:
-    """One line on standard error, whatever becomes of it: for what is wrong and must stop nothing."""
+    """One line on standard error, whatever becomes of it: for what is wrong and must stop nothing.
+
+    Names of files and commands are in it, so what a terminal would obey is shown as `?`.
+    """
+    line = "".join(character if character.isprintable() else "?" for character in text)
     try:
-        os.write(2, f"lsp-tap: {text}\n".encode("utf-8", "replace"))
+        os.write(2, f"lsp-tap: {line}\n".encode("utf-8", "replace"))
     except OSError:
         pass

@@ -165,10 +165,12 @@ def format_bytes(size_bytes: int) -> str:
 
 
 def format_body(item: Item, *, colour: bool) -> str:
-    """The message as indented JSON, highlighted where colours are wanted; or the text that stands for it."""
+    """The message as indented JSON, highlighted where colours are wanted; or the text that stands for it, where the
+    summary is not all of it."""
     if item.message is None:
-        text = clean(item.text.rstrip("\n"))
-        return "\n".join(f"    {line}" for line in text.split("\n")) if text else ""
+        lines = clean(item.text.rstrip("\n")).split("\n")
+        is_told = len(lines) == 1 and len(lines[0]) < _SUMMARY_CHARACTERS
+        return "" if is_told else "\n".join(f"    {line}" for line in lines)
     shown = clean(encode_body(item.message, indent=2))
     if colour:
         shown = _HIGHLIGHT.sub(_highlight, shown)

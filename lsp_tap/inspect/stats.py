@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from lsp_tap.wire.messages import key_of_id
 _SENDING: Final = frozenset(
     {"textDocument/didOpen", "textDocument/didChange", "textDocument/didClose", "textDocument/diagnostic"}
 )
+_REPORT_EVERY: Final = 20_000
 _DIAGNOSTIC: Final = "textDocument/diagnostic"
 _PUBLISH: Final = "textDocument/publishDiagnostics"
 
@@ -100,8 +101,8 @@ class FreshCount:
 
 
 class StatsFold:
-    """Feed it the items of a capture in order of time; tool calls may be unknown. With `session_ids`, what belongs to no
-    such session only says which documents were open and which server was busy."""
+    """Feed it the items of a capture in order of time; tool calls may be unknown. With `session_ids`, what belongs to
+    no such session only says which documents were open and which server was busy."""
 
     def __init__(self, calls: CallIndex | None = None, session_ids: Iterable[str] = ()) -> None:
         self._calls = calls or CallIndex()
@@ -238,11 +239,14 @@ def _key(request: Item) -> tuple[Path, Direction, tuple[str, object]]:
     return request.server.path, request.direction or "client_to_server", key_of_id(request.id)
 
 
-def fold_stats(capture: Capture) -> tuple[StatsFold, list[str]]:
-    """The statistics of a capture, and what could not be read, a line each."""
+def fold_stats(capture: Capture, on_read: Callable[[int], object] = int) -> tuple[StatsFold, list[str]]:
+    """The statistics of a capture, and what could not be read, a line each. `on_read` is told now and then how many
+    items were read."""
     fold = StatsFold(CallIndex(capture.clients), capture.session_ids)
     readers = [FlowReader(journal) for journal in capture.taps]
-    for item in merge_by_time(reader.read_rest() for reader in readers):
+    for number, item in enumerate(merge_by_time(reader.read_rest() for reader in readers)):
         fold.step(item)
+        if number % _REPORT_EVERY == 0:
+            on_read(number)
     fold.close(item for reader in readers for item in reader.unanswered)
     return fold, describe_problems(readers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -46,3 +47,10 @@ def has_colours() -> bool:
 def measure_width() -> int | None:
     """The terminal's width in cells; None where standard output is none."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def clean_json(text: str) -> str:
+    """JSON text of the same value that is safe on a terminal: JSON itself escapes only half of what would be obeyed."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)

@@ -55,8 +55,8 @@ class Recorded:
 
     def session(self, session_id: str = SESSION, parent: str | None = None) -> None:
         self.add(
-            records.SessionUpdated, "session_updated", session_id=session_id, parent_id=parent, title="t", directory=PROJECT,
-            created_ms=self.now / 1000,
+            records.SessionUpdated, "session_updated", session_id=session_id, parent_id=parent, title="t",
+            directory=PROJECT, created_ms=self.now / 1000,
         )  # fmt: skip
 
     def ask(self, task: str, session: str = SESSION) -> str:
@@ -105,8 +105,8 @@ class Recorded:
         )
         created = self.history.sessions[session].messages[reply].created_us / 1000
         self.message(
-            reply, "assistant", session=session, parent=parent, created_ms=created, completed_ms=self.now / 1000, finish=finish,
-            **fields,
+            reply, "assistant", session=session, parent=parent, created_ms=created, completed_ms=self.now / 1000,
+            finish=finish, **fields,
         )  # fmt: skip
         self.add(records.SessionIdle, "session_idle", session_id=session)
 
