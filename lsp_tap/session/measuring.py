@@ -160,7 +160,9 @@ def _judge_silence(timeline: ServerTimeline, files: Sequence[str], call: Call) -
     suffixes = {os.path.splitext(path)[1] for path in known}
     if not any(path in known or os.path.splitext(path)[1] in suffixes for path in files):
         return None
-    if any(ending.crashed and ending.time_us <= (call.end_us or ending.time_us) for ending in timeline.endings):
+    last = timeline.endings[-1] if timeline.endings else None
+    was_restarted = last is not None and last.order < timeline.started_order
+    if last and last.crashed and not was_restarted and last.time_us <= (call.end_us or last.time_us):
         return "server-dead"
     return "stale" if known.intersection(files) else None
 
