@@ -12,19 +12,17 @@ import tempfile
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
 from lsp_tap._version import __version__
-from lsp_tap.export.traffic import STDERR, Connection, Traffic, encode_json, show_id
+from lsp_tap.export.traffic import STDERR, Connection, Traffic, encode_json, find_moment, parse_header, show_id
 from lsp_tap.journal.exact import ExactFrame
 from lsp_tap.journal.lines import decode_part
 from lsp_tap.journal.records import InvalidBytes, StderrWritten
 from lsp_tap.wire.exchanges import Exchange, Exchanges
 from lsp_tap.wire.messages import Request, Response, parse_message
 
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _PROTOCOL: Final = "JSON-RPC/2.0"
 _MIME_TYPE: Final = "application/vscode-jsonrpc; charset=utf-8"
 _REQUEST_CANCELLED: Final = -32800
@@ -112,8 +110,8 @@ class _Unpaired:
         entry = _encode_entry(
             self._first_us,
             elapsed_ms,
-            _encode_request("GET", _encode_url(self._connection, ""), (0, self._bytes["send"])),
-            _encode_response(101, "Switching Protocols", (0, self._bytes["receive"]), ""),
+            _encode_request("GET", _encode_url(self._connection, ""), b"", self._bytes["send"]),
+            _encode_response(101, "Switching Protocols", b"", self._bytes["receive"], ""),
         )
         file.write(encode_json(entry | {"_resourceType": "websocket"})[:-1] + b',"_webSocketMessages":[\n')
         self._spool.seek(0)
@@ -129,27 +127,27 @@ def _encode_exchange(connection: Connection, done: Exchange[ExactFrame]) -> dict
     if done.response.error is not None:
         code = done.response.error.get("code") if isinstance(done.response.error, dict) else None
         status, status_text = (499 if code == _REQUEST_CANCELLED else 500), f"JSON-RPC error {show_id(code)}"
-    request = _encode_request("POST", _encode_url(connection, done.request.method), _find_sizes(asked))
+    request = _encode_request("POST", _encode_url(connection, done.request.method), *_find_ends(asked))
     request["postData"] = {"mimeType": _MIME_TYPE, "params": [], "text": asked.exact_body.decode("utf-8", "replace")}
     text = answered.exact_body.decode("utf-8", "replace")
     entry = _encode_entry(
         connection.find_time_us(asked),
         elapsed_ms,
         request,
-        _encode_response(status, status_text, _find_sizes(answered), text),
+        _encode_response(status, status_text, *_find_ends(answered), text),
     )
     entry |= {"_direction": done.direction, "_id": show_id(done.request.id)}
     return entry | {"_probe": True} if asked.probe else entry
 
 
-def _find_sizes(frame: ExactFrame) -> tuple[int, int]:
-    return len(frame.exact_header), frame.raw_length - len(frame.exact_header)
+def _find_ends(frame: ExactFrame) -> tuple[bytes, int]:
+    """The header block, and the size of the body."""
+    return frame.exact_header, frame.raw_length - len(frame.exact_header)
 
 
 def _encode_entry(time_us: int, elapsed_ms: float, request: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
-    started = _EPOCH + timedelta(microseconds=time_us)
     return {
-        "startedDateTime": started.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "startedDateTime": find_moment(time_us).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "time": elapsed_ms,
         "request": request,
         "response": response,
@@ -162,14 +160,17 @@ def _encode_url(connection: Connection, method: str) -> str:
     return f"lsp://{quote(connection.name, safe='', errors='replace')}/{quote(method, safe='/$', errors='replace')}"
 
 
-def _encode_request(method: str, url: str, sizes: tuple[int, int]) -> dict[str, Any]:
-    return {"method": method, "url": url, **_encode_message(sizes), "queryString": []}
+def _encode_request(method: str, url: str, header: bytes, body_bytes: int) -> dict[str, Any]:
+    return {"method": method, "url": url, **_encode_message(header, body_bytes), "queryString": []}
 
 
-def _encode_response(status: int, text: str, sizes: tuple[int, int], content: str) -> dict[str, Any]:
-    body = {"size": sizes[1], "mimeType": _MIME_TYPE, "text": content}
-    return {"status": status, "statusText": text, **_encode_message(sizes), "content": body, "redirectURL": ""}
+def _encode_response(status: int, text: str, header: bytes, body_bytes: int, content: str) -> dict[str, Any]:
+    body = {"size": body_bytes, "mimeType": _MIME_TYPE, "text": content}
+    described = {"status": status, "statusText": text, **_encode_message(header, body_bytes)}
+    return described | {"content": body, "redirectURL": ""}
 
 
-def _encode_message(sizes: tuple[int, int]) -> dict[str, Any]:
-    return {"httpVersion": _PROTOCOL, "cookies": [], "headers": [], "headersSize": sizes[0], "bodySize": sizes[1]}
+def _encode_message(header: bytes, body_bytes: int) -> dict[str, Any]:
+    headers = [{"name": name, "value": value} for name, value in parse_header(header)]
+    sizes = {"headersSize": len(header), "bodySize": body_bytes}
+    return {"httpVersion": _PROTOCOL, "cookies": [], "headers": headers, **sizes}

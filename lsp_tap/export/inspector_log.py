@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime
 from typing import BinaryIO, Final
 from urllib.parse import quote
 
-from lsp_tap.export.traffic import NO_MESSAGE, STRAY, Traffic, show_id
+from lsp_tap.export.traffic import NO_MESSAGE, STRAY, Traffic, find_moment, show_id
 from lsp_tap.journal.exact import ExactFrame, find_member
 from lsp_tap.wire.exchanges import Exchange, Exchanges
 from lsp_tap.wire.messages import Notification, Request, Response
@@ -54,7 +53,7 @@ def _write_entry(file: BinaryIO, frame: ExactFrame, title: str, label: str, memb
     value = find_member(frame.json_text or "", member) or "null"
     for text, escaped in _ESCAPED.items():
         value = value.replace(text, escaped)
-    time = datetime.fromtimestamp(frame.time_us // 1000 / 1000, UTC).isoformat(timespec="milliseconds")[11:23]
+    time = find_moment(frame.time_us).isoformat(timespec="milliseconds")[11:23]
     file.write(f"[Trace - {time}] {title}\n{label}: {value}\n\n\n".encode())
 
 

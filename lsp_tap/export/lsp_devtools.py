@@ -10,20 +10,19 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from lsp_tap.export.imported import Imported, ImportedJournal, OpenJournal, Origin, UnreadableSource, parse_time_us
-from lsp_tap.export.traffic import NO_MESSAGE, Traffic, name_stem
+from lsp_tap.export.traffic import NO_MESSAGE, Traffic, find_moment, name_stem, parse_header
 from lsp_tap.journal.records import Direction
+from lsp_tap.wire.framing import MAX_BODY_DIGITS
 from lsp_tap.wire.messages import Request, Response
 
 CLIENT, SERVER = 2, 3
 """`lsp_devtools.agent.MessageSource`; 1 is its own agent."""
 
-_DIRECTION_OF: Final[dict[object, Direction]] = {CLIENT: "client_to_server", SERVER: "server_to_client"}
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_DIRECTION_OF: Final[dict[int, Direction]] = {CLIENT: "client_to_server", SERVER: "server_to_client"}
 
 
 def write_lsp_devtools(traffic: Traffic, path: Path) -> None:
@@ -44,17 +43,12 @@ def _encode_rows(traffic: Traffic) -> Any:
             traffic.leave_out("messages with an object or an array for an id")
             continue
         metadata = {
-            "timestamp": (_EPOCH + timedelta(microseconds=frame.time_us)).isoformat(" "),
+            "timestamp": find_moment(frame.time_us).isoformat(" "),
             "source": CLIENT if frame.direction == "client_to_server" else SERVER,
             "session": name_stem(connection.journal.path),
         }
         body = frame.exact_body.decode().removeprefix("\ufeff")
-        yield json.dumps(metadata), json.dumps(_parse_header(frame.exact_header)), body
-
-
-def _parse_header(block: bytes) -> dict[str, str]:
-    fields = (line.partition(":") for line in block.decode("latin-1").splitlines() if line.strip())
-    return {name.strip(): value.strip() for name, _, value in fields}
+        yield json.dumps(metadata), json.dumps(dict(parse_header(frame.exact_header))), body
 
 
 def import_lsp_devtools(path: Path, open_journal: OpenJournal, imported: Imported) -> None:
@@ -62,6 +56,7 @@ def import_lsp_devtools(path: Path, open_journal: OpenJournal, imported: Importe
     try:
         # Read-only, and without a word to whoever may still be writing it.
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            database.text_factory = bytes  # whatever the bytes are, they are the body
             _import_rows(database, open_journal, imported)
     except sqlite3.Error as error:
         raise UnreadableSource(str(path), f"not a database of lsp-devtools 0.4 ({error})") from error
@@ -72,8 +67,9 @@ def _import_rows(database: sqlite3.Connection, open_journal: OpenJournal, import
     journals: dict[str, ImportedJournal] = {}
     for columns in database.execute("SELECT metadata, headers, body FROM messages ORDER BY rowid"):
         metadata, header_fields = _parse_object(columns[0]), _parse_object(columns[1])
-        direction = _DIRECTION_OF.get(metadata.get("source"))
-        body = columns[2].encode("utf-8", "surrogatepass") if isinstance(columns[2], str) else columns[2]
+        source = metadata.get("source")
+        direction = _DIRECTION_OF.get(source) if isinstance(source, int) else None
+        body = columns[2]
         if direction is None or not isinstance(body, bytes):
             imported.left_out["rows that are no message of client or server"] += 1
             continue
@@ -109,7 +105,7 @@ def _encode_header(fields: dict[str, Any], body_length: int) -> tuple[bytes, int
         length = int(stated) if stated is not None else body_length
     except (TypeError, ValueError):
         length = body_length
-    length = length if 0 <= length < 10**12 else body_length
+    length = length if 0 <= length < 10**MAX_BODY_DIGITS else body_length
     block = "".join(f"{name}: {value}\r\n" for name, value in fields.items()) or f"Content-Length: {length}\r\n"
     return f"{block}\r\n".encode("latin-1", "replace"), length
 
@@ -117,7 +113,7 @@ def _encode_header(fields: dict[str, Any], body_length: int) -> tuple[bytes, int
 def _parse_object(text: object) -> dict[str, Any]:
     """The JSON object in a column; an empty one where there is none."""
     try:
-        value = json.loads(text) if isinstance(text, str | bytes) else None
+        value = json.loads(text) if isinstance(text, bytes) else None
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import shlex
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from lsp_tap.export.imported import Imported, OpenJournal, Origin, UnreadableSource, encode_header, parse_time_us
-from lsp_tap.export.traffic import Connection, Traffic, encode_json
+from lsp_tap.export.traffic import Connection, Traffic, encode_json, find_moment
 from lsp_tap.journal.exact import find_member
+from lsp_tap.journal.reader import read_journal
 from lsp_tap.journal.records import Frame
 from lsp_tap.wire.exchanges import Exchanges
+from lsp_tap.wire.framing import MAX_BODY_DIGITS
 from lsp_tap.wire.messages import parse_message
 
 TRACE_VERSION: Final = 1
@@ -39,7 +40,7 @@ def write_lsp_recorder(traffic: Traffic, file: BinaryIO) -> None:
 
 def _describe(connection: Connection) -> dict[str, Any]:
     started = connection.started
-    recorded = datetime.fromtimestamp(started.time_us / 1e6 if started else 0, UTC)
+    recorded = find_moment(started.time_us if started else 0)
     return {
         "trace_version": TRACE_VERSION,
         "recorded_at": recorded.isoformat(timespec="microseconds").replace("+00:00", "Z"),
@@ -54,7 +55,7 @@ def _describe(connection: Connection) -> dict[str, Any]:
 def find_server_info(connection: Connection) -> dict[str, Any] | None:
     """What the server calls itself in its answer to `initialize`; None where it says nothing."""
     exchanges: Exchanges[None] = Exchanges()
-    for entry in connection.journal:
+    for entry in read_journal(connection.journal.path):
         message = parse_message(entry.message) if isinstance(entry, Frame) else None
         if not isinstance(entry, Frame) or message is None:
             continue
@@ -71,10 +72,11 @@ def find_server_info(connection: Connection) -> dict[str, Any] | None:
 def import_lsp_recorder(path: Path, open_journal: OpenJournal, imported: Imported) -> None:
     """Raises UnreadableSource when it is no such trace, OSError."""
     with path.open("rb") as file:
-        head = _parse_object(file.readline())
+        line = file.readline()
+        head = _parse_object(line)
         if head is None or head.get("trace_version") != TRACE_VERSION:
             raise UnreadableSource(str(path), f"not a trace of lsp-recorder, version {TRACE_VERSION}")
-        journal = open_journal(_read_origin(head))
+        journal = open_journal(_read_origin(head, line))
         for line in file:
             record = _parse_object(line)
             if record is None or record.get("direction") not in DIRECTIONS or "message" not in record:
@@ -82,13 +84,13 @@ def import_lsp_recorder(path: Path, open_journal: OpenJournal, imported: Importe
                 continue
             body = (find_member(line.decode(), "message") or "").encode()
             length = _read_integer(record.get("raw_length"))
-            length = len(body) if length is None or length < 0 else length
+            length = length if length is not None and 0 <= length < 10**MAX_BODY_DIGITS else len(body)
             time_us = _read_integer(record.get("timestamp_us"))
             journal.add_frame(record["direction"], body, time_us, encode_header(length), length)
     journal.close()
 
 
-def _read_origin(head: dict[str, Any]) -> Origin:
+def _read_origin(head: dict[str, Any], line: bytes) -> Origin:
     text = str(head.get("server_command") or "")
     try:
         command = tuple(shlex.split(text))
@@ -103,7 +105,7 @@ def _read_origin(head: dict[str, Any]) -> Origin:
         cwd=str(head.get("project_root") or ""),
         platform=str(head["os"]) if head.get("os") else None,
         started_us=parse_time_us(head.get("recorded_at")) or 0,
-        said={"header": head},
+        said={"header": line.decode().rstrip("\n")},
     )
 
 

@@ -120,17 +120,23 @@ def _import_timed(
         time_us = monotonic_us = None
         for line in file:
             piece = _parse_object(line)
-            if piece is None or piece.get("direction") not in inputs or type(piece.get("bytes")) is not int:
+            if piece is None or str(piece.get("direction")) not in inputs or type(piece.get("bytes")) is not int:
                 imported.left_out["lines of times that are none"] += 1
                 continue
             time_us, monotonic_us = _as_integer(piece.get("time_us")), _as_integer(piece.get("monotonic_us"))
-            if data := inputs[piece["direction"]].read(max(0, piece["bytes"])):
+            for data in _read_blocks(inputs[piece["direction"]], piece["bytes"]):
                 journal.add_bytes(piece["direction"], data, time_us, monotonic_us)
     for direction, stream in inputs.items():  # what came after the times end, and the end
         while data := stream.read(_CHUNK_BYTES):
             journal.add_bytes(direction, data, time_us, monotonic_us)
         journal.add_bytes(direction, b"", time_us, monotonic_us)
     journal.close()
+
+
+def _read_blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    while size > 0 and (data := stream.read(min(size, _CHUNK_BYTES))):
+        yield data
+        size -= len(data)
 
 
 def _read_origin(head: dict[str, Any]) -> Origin:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,11 @@ from lsp_tap.journal.reader import Journal, Unreadable
 from lsp_tap.journal.records import ClientNamed, ClientStarted, Dropped, InvalidBytes, Record, StderrWritten, TapStarted
 from lsp_tap.journal.stored import plain_path
 from lsp_tap.wire.messages import Message, parse_message
+
+LAST_US: Final = 253_402_300_799_999_999
+"""The end of the year 9999."""
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 NOT_JSON: Final = "frames that are not JSON"
 NO_MESSAGE: Final = "frames that are no JSON-RPC message"
@@ -133,6 +139,17 @@ def _exactly(journal: Journal) -> Journal:
 def encode_json(value: Any) -> bytes:
     """Compact JSON as UTF-8. A lone surrogate becomes its escape."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+
+
+def find_moment(time_us: int) -> datetime:
+    """A time of a record, UTC; the nearest one that a calendar has."""
+    return _EPOCH + timedelta(microseconds=min(max(time_us, 0), LAST_US))
+
+
+def parse_header(block: bytes) -> list[tuple[str, str]]:
+    """The fields of a header block, in order."""
+    fields = (line.partition(":") for line in block.decode("latin-1").splitlines() if line.strip())
+    return [(name.strip(), value.strip()) for name, _, value in fields]
 
 
 def show_id(id: object) -> str:

@@ -23,7 +23,7 @@ from lsp_tap.errors import UsageError
 from lsp_tap.inspect.calls import CallIndex
 from lsp_tap.inspect.flows import Item, encode_body
 from lsp_tap.inspect.summary import summarise
-from lsp_tap.inspect.terminal import clean, one_line
+from lsp_tap.inspect.terminal import clean, clean_json, one_line
 
 _RESET: Final = "\x1b[0m"
 _STYLES: Final = {
@@ -213,7 +213,7 @@ def write_json(calls: CallIndex, *, is_verbose: bool) -> Writer:
         fields = list_fields(item, calls)
         if is_verbose:
             fields |= {"message": item.message} if item.message is not None else {"text": item.text}
-        return json.dumps(fields, ensure_ascii=False)
+        return clean_json(json.dumps(fields, ensure_ascii=False))
 
     return write
 

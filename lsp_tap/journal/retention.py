@@ -76,6 +76,10 @@ class Limits:
     age_s: float = 90 * 86_400.0
     size_bytes: int = 2 << 30
 
+    @classmethod
+    def of(cls, *, days: float, mb: int) -> Limits:
+        return cls(days * 86_400, mb << 20)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

@@ -54,7 +54,7 @@ class SessionPruned(LspTapError):
         self.session_id, self.folder = session_id, folder
 
     def __str__(self) -> str:
-        path = find_session_path(self.folder, self.session_id)
+        path = _find_paths(self.folder, self.session_id)[0]
         return f"the journals of {self.session_id} were pruned, and {path} cannot be read"
 
 
@@ -75,12 +75,16 @@ def find_session(wanted: str, session_ids: Sequence[str], folder: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WrittenSession:
-    """What was written for one session. `training_path` is None where no turn succeeded."""
+    """What was written for one session. `training_path` is None where no turn succeeded.
+
+    `is_kept`: nothing was; its journals were pruned, and the files are those that were written before.
+    """
 
     session: SessionFile
     training: TrainingFile | None
     session_path: Path
     training_path: Path | None
+    is_kept: bool = False
 
 
 def wait_settled(recording: Recording, limit_s: float = SETTLE_LIMIT_S) -> bool:
@@ -109,12 +113,12 @@ def write_sessions(
 ) -> list[WrittenSession]:
     """(Re)compute the files of the given sessions, or of all, in `folder` (the `.opencode-logs`).
 
-    Sessions whose journals were pruned keep the files they have and are left out. With `limits`, finished journals are
+    Sessions whose journals were pruned keep the files they have. With `limits`, finished journals are
     then compressed, and pruned where they are past the limits; the files of every session that loses a journal are
     written first.
 
-    Raises SessionNotRecorded, JournalUnavailable where the folder is a symbolic link, and OSError where it cannot be
-    written.
+    Raises SessionNotRecorded, SessionPruned for a given one without a file, JournalUnavailable where the folder is a
+    symbolic link, and OSError where it cannot be written.
     """
     create_folder(str(folder))
     recording = Recording(folder)
@@ -126,10 +130,16 @@ def write_sessions(
         for session_id in wanted:
             if session_id not in recording.history.sessions:
                 raise SessionNotRecorded(session_id, folder)
-        whole = [session_id for session_id in wanted if session_id not in recording.history.pruned]
-        written = [_write_session(folder, builder, session_id) for session_id in whole]
+        written = []
+        for session_id in wanted:
+            if not builder.is_pruned(session_id):
+                written.append(_write_session(folder, builder, session_id))
+                continue
+            with suppress(*(() if session_ids is not None else (SessionPruned,))):
+                written.append(_keep_session(folder, session_id))
         if limits is not None:
-            _tidy(recording, limits, {*whole}, lambda session_id: _write_session(folder, builder, session_id))
+            done = {item.session.session_id for item in written}
+            _tidy(recording, limits, done, lambda session_id: _write_session(folder, builder, session_id))
         return written
 
 
@@ -153,17 +163,29 @@ def read_session(folder: Path, builder: Builder, session_id: str) -> SessionFile
     """
     if not builder.is_pruned(session_id):
         return builder.build_session(session_id)
+    return _keep_session(folder, session_id).session
+
+
+def _keep_session(folder: Path, session_id: str) -> WrittenSession:
+    session_path, training_path = _find_paths(folder, session_id)
     try:
-        return SessionFile.model_validate_json(find_session_path(folder, session_id).read_bytes())
+        session = SessionFile.model_validate_json(session_path.read_bytes())
+        has_training = training_path.is_file()
+        training = TrainingFile.model_validate_json(training_path.read_bytes()) if has_training else None
     except (OSError, ValidationError) as error:
         raise SessionPruned(session_id, folder) from error
+    return WrittenSession(session, training, session_path, training_path if has_training else None, is_kept=True)
+
+
+def _find_paths(folder: Path, session_id: str) -> tuple[Path, Path]:
+    name = encode_file_name(session_id)
+    return folder / f"session-{name}.json", folder / f"dspy-{name}.json"
 
 
 def _write_session(folder: Path, builder: Builder, session_id: str) -> WrittenSession:
     session = builder.build_session(session_id)
     training = builder.build_training(session)
-    session_path = find_session_path(folder, session_id)
-    training_path = folder / f"dspy-{encode_file_name(session_id)}.json"
+    session_path, training_path = _find_paths(folder, session_id)
     replace_file(session_path, encode_json(session))
     if training is not None:
         replace_file(training_path, encode_json(training))
@@ -171,10 +193,6 @@ def _write_session(folder: Path, builder: Builder, session_id: str) -> WrittenSe
         training_path.unlink(missing_ok=True)
     _log_turns(folder, session)
     return WrittenSession(session, training, session_path, training_path if training else None)
-
-
-def find_session_path(folder: Path, session_id: str) -> Path:
-    return folder / f"session-{encode_file_name(session_id)}.json"
 
 
 def encode_json(model: Written) -> bytes:

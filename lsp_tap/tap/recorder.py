@@ -113,7 +113,9 @@ class Recorder:
             if recording is None:
                 continue
             is_last = bool(batch) and batch[-1] is None
-            items = sorted(filter(None, batch), key=attrgetter("monotonic_ns"), reverse=True)
+            items = sorted(filter(None, batch), key=attrgetter("monotonic_ns"))
+            # Popped from its end. (`sorted(reverse=True)` would turn round what one chunk was cut into.)
+            items.reverse()
             batch.clear()
             while items:
                 item = items.pop()

@@ -33,7 +33,7 @@ class FreshnessFold:
     def __init__(self) -> None:
         self._order = 0
         self._current: dict[str, Sent] = {}
-        self._unreported: dict[tuple[str, int | None], Sent] = {}
+        self._by_version: dict[tuple[str, int | None], Sent] = {}
         self._text_hashes: dict[str, int | None] = {}
         self._open: set[str] = set()
         self._pulls: dict[tuple[str, object], tuple[int, str, str, Sent | None]] = {}
@@ -89,10 +89,7 @@ class FreshnessFold:
         return self._send(Sent(uri, document.get("version"), time_us, False, altered, self._order))
 
     def _send(self, sent: Sent) -> Sent:
-        before = self._current.get(sent.uri)
-        if before is not None and before.version == sent.version:
-            self._unreported.pop((before.uri, before.version), None)
-        self._current[sent.uri] = self._unreported[sent.uri, sent.version] = sent
+        self._current[sent.uri] = self._by_version[sent.uri, sent.version] = sent
         return sent
 
     def _published(self, params: dict[str, Any], time_us: int) -> list[Sent]:
@@ -101,7 +98,7 @@ class FreshnessFold:
         if sent is None:
             return []
         if version is not None and version != sent.version:
-            sent = self._unreported.get((uri, version), sent)
+            sent = self._by_version.get((uri, version), sent)
         if uri not in self._open and not params["diagnostics"]:
             return []
         return self._report([sent], time_us, "push")
@@ -123,5 +120,4 @@ class FreshnessFold:
         first = [sent for sent in dict.fromkeys(sents) if sent.fresh_us is None]
         for sent in first:
             sent.fresh_us, sent.channel = time_us, channel
-            self._unreported.pop((sent.uri, sent.version), None)
         return first

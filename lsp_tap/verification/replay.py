@@ -45,6 +45,8 @@ async def replay_plan(
     """
     if not os.path.isdir(plan.root):
         raise NotMeasured(f"its project folder {plan.root} is gone")
+    if any("\0" in word for word in recorded.command):
+        raise NotMeasured("no command has a NUL in it, as the recorded one does")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=folder, prefix=".verifying-", ignore_cleanup_errors=True) as place:
         try:

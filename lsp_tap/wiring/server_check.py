@@ -159,8 +159,9 @@ async def _start(command: Sequence[str], root: Path, environment: Mapping[str, s
     client = _Client()
     try:
         await client.start_io(command[0], *command[1:], cwd=root, env=dict(environment), start_new_session=True)
-    except OSError as error:
-        raise ServerSilentError(f"cannot be started: {error.strerror}", 127, "") from None
+    except (OSError, ValueError) as error:  # a NUL in a word of the command is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ServerSilentError(f"cannot be started: {reason}", 127, "") from None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.read_stderr)
         try:

@@ -69,6 +69,16 @@ def test_an_archive_is_valid_by_the_published_schema(tmp_path: Path, record: Any
     assert done.returncode == 0, done.stderr
 
 
+def test_mitmproxy_reads_an_archive_as_flows(tmp_path: Path) -> None:
+    record_session(tmp_path)
+    export(tmp_path, "--to", "har", "-o", str(tmp_path / "out.har"))
+    flows = consume("read_archive.py", str(tmp_path / "out.har"))
+    assert [flow["path"] for flow in flows] == ["/initialize", "/textDocument/diagnostic", "/textDocument/hover", "/"]
+    assert [flow["status"] for flow in flows] == [200, 200, 200, 101]
+    assert json.loads(flows[0]["request"])["params"] == {"rootUri": "file:///p"}
+    assert json.loads(flows[0]["response"])["result"]["serverInfo"]["name"] == "pyright"
+
+
 def test_the_schema_refuses_what_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "out.har").write_text('{"log": {"version": "1.2", "entries": [{}]}}')
     command = ["node", str(CONSUMERS / "validate_har.cjs"), str(tmp_path / "out.har")]

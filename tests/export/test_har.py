@@ -27,6 +27,7 @@ def test_a_request_and_its_response_are_an_entry(tmp_path: Path) -> None:
     assert json.loads(request["postData"]["text"])["params"] == {"x": 1}
     assert (response["status"], response["content"]["size"]) == (200, response["bodySize"])
     assert json.loads(response["content"]["text"])["result"] == {"contents": "</script>"}
+    assert request["headers"] == [{"name": "Content-Length", "value": str(request["bodySize"])}]
     assert request["headersSize"] + request["bodySize"] == len(connection.wire[C2S])
 
 

@@ -89,7 +89,7 @@ def test_a_trace_of_other_origin_becomes_a_journal(tmp_path: Path) -> None:
     assert started.time_us == 1714557600123456
     assert started.command == ("hls --lsp 'a b",)
     assert started.recorder.startswith("lsp-recorder trace 1, imported by lsp-tap")
-    assert (started.model_extra or {})["imported"]["header"]["snapshot_path"] == "/p/x.tar.zst"
+    assert json.loads((started.model_extra or {})["imported"]["header"])["snapshot_path"] == "/p/x.tar.zst"
     asked, answered = (entry for entry in ExactJournal(path, "server", None) if isinstance(entry, ExactFrame))
     assert asked.exact_body == b'{"id":1,"method":"m"}'
     assert asked.raw_length == len(b"Content-Length: 40\r\n\r\n") + 40

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lsp_tap.inspect.stats import fold_stats, rank_percentile
@@ -113,6 +113,9 @@ events = st.lists(
 
 
 @settings(deadline=None)
+@example(
+    [("open", CART), ("publish", CART, None, False), ("change", CART, "a\n"), ("publish", CART, 0, False)]
+)  # an old version reported again says nothing of the new one
 @given(events)
 def test_freshness_agrees_with_the_timeline(happened: list[tuple[Any, ...]]) -> None:
     talk, fold, waiting, versions = Conversation(), FreshnessFold(), list[int](), dict[str, int]()

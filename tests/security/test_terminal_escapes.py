@@ -94,7 +94,8 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
     "words",
     [
         ["sessions"], ["sessions", "--json"], ["show", "last"], ["show", "last", "--json"], ["show", f"no {EVIL}"],
-        ["log"], ["log", "-v"], ["log", "--json"], ["log", "--json", "-v"], ["log", "~s", f"*{EVIL}*"], ["log", f"~x {EVIL}"],
+        ["log"], ["log", "-v"], ["log", "--json"], ["log", "--json", "-v"], ["log", "~s", f"*{EVIL}*"],
+        ["log", f"~x {EVIL}"],
         ["log", "--format", "{server} {uri} {summary} {calls} {session} {body}"], ["stats"], ["stats", "--json"],
         ["write"], ["write", "--json"], ["verify", "last"], ["verify", "last", "--json"], ["write", f"no {EVIL}"],
         [f"no {EVIL}"], ["sessions", "--dir", f"no {EVIL[:-1]}"],

@@ -77,8 +77,11 @@ def test_after_pruning_the_files_are_kept_and_read(golden: Path, tmp_path: Path)
     built = {item.session.session_id: item for item in write_sessions(folder, limits=KEEP_NONE)}
     before, journals = read_written(folder), read_journals(folder)
     assert sum(map(len, journals.values())) < sum(path.stat().st_size for path in (golden / "tap").iterdir())
-    assert write_sessions(folder, limits=KEEP_NONE) == []
-    assert write_sessions(folder, list(built), limits=KEEP_NONE) == []
+    for asked in (None, list(built)):
+        kept = write_sessions(folder, asked, limits=KEEP_NONE)
+        assert {item.session.session_id for item in kept} == set(built)
+        assert all(item.is_kept for item in kept)
+        assert [item.training_path for item in kept] == [built[k.session.session_id].training_path for k in kept]
     assert read_written(folder) == before
     assert read_journals(folder) == journals, "a head is not cut again"
     recording = read_recording(folder)
@@ -92,6 +95,9 @@ def test_after_pruning_the_files_are_kept_and_read(golden: Path, tmp_path: Path)
         item.session_path.unlink()
         with pytest.raises(SessionPruned):
             read_session(folder, builder, session_id)
+        with pytest.raises(SessionPruned):
+            write_sessions(folder, [session_id])
+    assert write_sessions(folder) == []
 
 
 def test_a_session_that_was_not_written_yet_is_written_before_its_journal_goes(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_it_says_what_it_runs_and_what_it_found(tmp_path: Path, capsys: pytest.C
         "    verified  errors 3 → 1: 2 cleared, 0 introduced; baseline verified, fresh",
         "  write a.py  same  errors 2 → 1: 1 cleared, 0 introduced; baseline verified, fresh",
         "  write b.py  filled",
-        "    recorded  errors 0 → 0: 0 cleared, 0 introduced; baseline partial, fresh",
+        "    recorded  before unknown; fresh",
     ]
     assert err == ""
     assert main(["show", "last", "--dir", str(logs)]) == 0
