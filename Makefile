@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(PEERS)/node_modules/.bin:$(PATH)
 help:
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .setup/python .setup/plugin .setup/peers ## install everything the other targets need
+setup: .setup/python .setup/plugin .setup/peers .setup/consumers ## install everything the other targets need
 
 .setup/python: pyproject.toml
 	@mkdir -p .setup
@@ -28,6 +28,14 @@ setup: .setup/python .setup/plugin .setup/peers ## install everything the other 
 	@mkdir -p .setup
 	# Not `npm ci`: it wants the other platforms' binaries in the lock file, which not every registry mirror has.
 	cd $(PEERS) && npm install --no-save --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The other tools that read our exports, apart from our own environment.
+.setup/consumers: tests/export/consumers/requirements.txt tests/export/consumers/package-lock.json
+	@mkdir -p .setup
+	test -x $@/bin/python || $(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --requirement tests/export/consumers/requirements.txt
+	cd tests/export/consumers && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 demo: .setup/python .setup/peers ## the whole chain on a small broken project
@@ -61,4 +69,4 @@ format: setup
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .setup plugin/node_modules $(PEERS)/node_modules
+	rm -rf $(VENV) .setup plugin/node_modules $(PEERS)/node_modules tests/export/consumers/node_modules

@@ -350,8 +350,8 @@ def export(
       lsp-devtools  the SQLite file that `lsp-devtools inspect` opens (-o FILE)
       inspector     the text log of Microsoft's LSP inspector
       raw           the bytes of each direction, and their times (-o FOLDER)
-      har           HAR 1.2, for browsers' developer tools and HAR viewers
-      chrome        Chrome's trace events, for ui.perfetto.dev and Speedscope
+      har           HAR 1.2, for mitmproxy and HAR viewers
+      chrome        Chrome's trace events, for ui.perfetto.dev
       otlp          OpenTelemetry spans, as JSON lines
 
     What a format has no place for is counted on standard error.
@@ -384,6 +384,19 @@ def import_(path: Path, format_name: str | None, folder: Path | None) -> None:
         click.echo(f"lsp-tap: {line}", err=True)
     for journal in imported.journals:
         click.echo(journal)
+
+
+@cli.command()
+@click.argument("file", type=click.Choice(["journal", "session", "training"]))
+def schema(file: str) -> None:
+    """Print the JSON Schema of a file: a line of a journal, session-<id>.json, or dspy-<id>.json (training)."""
+    from lsp_tap.journal.records import journal_schema
+    from lsp_tap.session.models import SessionFile, TrainingFile
+
+    if file == "journal":
+        _print_json(journal_schema())
+    else:
+        _print_json((SessionFile if file == "session" else TrainingFile).model_json_schema())
 
 
 @cli.command(hidden=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lsp_tap.export.traffic import Connection
+from lsp_tap.export.traffic import Connection, limit_time_us
 from lsp_tap.journal import records
 
 
@@ -43,12 +44,11 @@ class CallFold:
             case records.ToolFinished() if not self._wanted or record.session_id in self._wanted:
                 yield from self._end(record, client.find_time_us(record), None)
             case records.ToolUpdated() if not self._wanted or record.session_id in self._wanted:
-                start_us = client.find_time_us(record) if record.start_ms is None else int(record.start_ms * 1000)
+                start_us = _find_time_us(client, record, record.start_ms)
                 if record.status != "pending" and self._is_new(record):
                     self._start(client, record, start_us)
                 if record.status in ("completed", "error"):
-                    end_us = client.find_time_us(record) if record.end_ms is None else int(record.end_ms * 1000)
-                    yield from self._end(record, end_us, record.error)
+                    yield from self._end(record, _find_time_us(client, record, record.end_ms), record.error)
 
     @property
     def open(self) -> list[ToolCall]:
@@ -77,6 +77,13 @@ class CallFold:
             self._ended.add(key)
             call.end_us, call.error = max(end_us, call.start_us), error
             yield call
+
+
+def _find_time_us(client: Connection, record: records.ToolUpdated, own_ms: float | None) -> int:
+    """The time that the client gives itself, or the record's."""
+    if own_ms is None or not math.isfinite(own_ms):
+        return client.find_time_us(record)
+    return limit_time_us(int(own_ms * 1000))
 
 
 def _find_pid(client: Connection) -> int | None:

@@ -1,4 +1,4 @@
-"""Chrome's trace event format, JSON object form, which Perfetto (ui.perfetto.dev), about:tracing and Speedscope open.
+"""Chrome's trace event format, JSON object form, which Perfetto (ui.perfetto.dev) opens.
 
 Source: "Trace Event Format" (https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsNchNAySU). Each
 connection and each client is a process. Complete events of one track must not overlap unless one holds the other, so

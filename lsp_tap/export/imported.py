@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from lsp_tap._version import __version__
 from lsp_tap.errors import JournalUnavailable, LspTapError
-from lsp_tap.export.traffic import LAST_US
+from lsp_tap.export.traffic import limit_time_us
 from lsp_tap.journal.lines import encode_fields
 from lsp_tap.journal.records import FORMAT_VERSION, Direction
 from lsp_tap.journal.writer import JournalWriter, create_file, create_folder, name_server_journal
@@ -68,11 +68,11 @@ class ImportedJournal:
 
     def __init__(self, folder: Path, origin: Origin) -> None:
         inner = create_folder(str(folder))
-        fd, path = create_file(inner, name_server_journal(origin.name, _limit(origin.started_us), os.getpid()))
+        fd, path = create_file(inner, name_server_journal(origin.name, limit_time_us(origin.started_us), os.getpid()))
         self.path = Path(path)
         self._writer = JournalWriter(fd)
-        self._time_us = _limit(origin.started_us)
-        self._monotonic_us = self._time_us if origin.monotonic_us is None else _limit(origin.monotonic_us)
+        self._time_us = limit_time_us(origin.started_us)
+        self._monotonic_us = self._time_us if origin.monotonic_us is None else limit_time_us(origin.monotonic_us)
         self._raw_length: int | None = None
         directions: tuple[Direction, ...] = ("client_to_server", "server_to_client")
         self._assemblers = {direction: Assembler(direction, self._write) for direction in directions}
@@ -110,8 +110,8 @@ class ImportedJournal:
             self.path.unlink()
 
     def _step_clock(self, time_us: int | None, monotonic_us: int | None = None) -> None:
-        self._time_us = self._time_us if time_us is None else _limit(time_us)
-        now_us = self._time_us if monotonic_us is None else _limit(monotonic_us)
+        self._time_us = self._time_us if time_us is None else limit_time_us(time_us)
+        now_us = self._time_us if monotonic_us is None else limit_time_us(monotonic_us)
         self._monotonic_us = max(self._monotonic_us, now_us)
 
     def _write(self, kind: str, fields: bytes) -> int:
@@ -136,10 +136,6 @@ def _describe(origin: Origin) -> dict[str, object]:
     if origin.platform is not None:
         described["platform"] = origin.platform
     return described | {"probe": False, "imported": {"source": origin.source, **origin.said}}
-
-
-def _limit(time_us: int) -> int:
-    return min(max(time_us, 0), LAST_US)
 
 
 def encode_header(body_length: int) -> bytes:

@@ -216,8 +216,8 @@ def _attribute(key: str, value: str | int | list[str]) -> dict[str, Any]:
 
 
 def _encode_time(time_us: int) -> str:
-    """64-bit integers are strings in protobuf's JSON."""
-    return str(time_us * 1000)
+    """64-bit integers are strings in protobuf's JSON; these end in the year 2554."""
+    return str(min(time_us * 1000, 2**64 - 1))
 
 
 def _hash_call(call: ToolCall) -> str:

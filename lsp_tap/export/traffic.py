@@ -56,7 +56,7 @@ class Connection:
         if self._anchor_us is None:
             first = self.journal.first or record
             self._anchor_us = first.time_us - first.monotonic_us
-        return self._anchor_us + record.monotonic_us
+        return limit_time_us(self._anchor_us + record.monotonic_us)
 
 
 @dataclass(slots=True)
@@ -143,7 +143,12 @@ def encode_json(value: Any) -> bytes:
 
 def find_moment(time_us: int) -> datetime:
     """A time of a record, UTC; the nearest one that a calendar has."""
-    return _EPOCH + timedelta(microseconds=min(max(time_us, 0), LAST_US))
+    return _EPOCH + timedelta(microseconds=limit_time_us(time_us))
+
+
+def limit_time_us(time_us: int) -> int:
+    """The nearest time between 1970 and 9999: other tools' clocks end somewhere, and a number in a file need not."""
+    return min(max(time_us, 0), LAST_US)
 
 
 def parse_header(block: bytes) -> list[tuple[str, str]]:

@@ -13,10 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 FORMAT_VERSION: Final = 1
 
 Direction: TypeAlias = Literal["client_to_server", "server_to_client"]
+Microseconds: TypeAlias = Annotated[int, Field(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999)]
+"""Since the Unix epoch, in the years 1 to 9999. What is outside is no time, and arithmetic on it would fail."""
+Milliseconds: TypeAlias = Annotated[float, Field(ge=-62_135_596_800_000, le=253_402_300_799_999)]
 
 
 class _Plain(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
 class Recorded(_Plain):
@@ -25,8 +28,8 @@ class Recorded(_Plain):
     """
 
     seq: int
-    time_us: int
-    monotonic_us: int
+    time_us: Microseconds
+    monotonic_us: Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 # The tap's journal
@@ -210,8 +213,8 @@ class SessionUpdated(_OfSession):
     title: str | None = None
     directory: str | None = None
     client_version: str | None = None
-    created_ms: float | None = None
-    updated_ms: float | None = None
+    created_ms: Milliseconds | None = None
+    updated_ms: Milliseconds | None = None
 
 
 class MessageUpdated(_OfMessage):
@@ -220,8 +223,8 @@ class MessageUpdated(_OfMessage):
     parent_id: str | None = None
     agent: str | None = None
     model: str | None = None
-    created_ms: float | None = None
-    completed_ms: float | None = None
+    created_ms: Milliseconds | None = None
+    completed_ms: Milliseconds | None = None
     finish: str | None = None
     error: ErrorNamed | None = None
     tokens: Tokens | None = None
@@ -271,8 +274,8 @@ class ToolUpdated(_OfMessage):
     error: str | None = None
     metadata: Any = None
     title: str | None = None
-    start_ms: float | None = None
-    end_ms: float | None = None
+    start_ms: Milliseconds | None = None
+    end_ms: Milliseconds | None = None
     exit_code: int | None = None
 
 
@@ -361,7 +364,7 @@ class DocumentOpened(_Plain):
     """
 
     uri: str
-    known_since_us: int
+    known_since_us: Microseconds
 
 
 class ChangeReplayed(_Plain):
@@ -369,8 +372,8 @@ class ChangeReplayed(_Plain):
 
     uri: str
     version: int
-    time_us: int
-    replayed_us: int
+    time_us: Microseconds
+    replayed_us: Microseconds
     session_id: str | None = None
     call_id: str | None = None
     sight: Literal["read", "created", "written", "moved", "deleted"] = "read"
@@ -383,7 +386,7 @@ class VerificationFinished(_OfSession):
     recorder: str
     server: str
     root: str
-    until_us: int
+    until_us: Microseconds
     opened: tuple[DocumentOpened, ...] = ()
     replayed: tuple[ChangeReplayed, ...] = ()
     unrepeatable: tuple[str, ...] = ()

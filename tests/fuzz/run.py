@@ -1,0 +1,35 @@
+"""Coverage-guided fuzzing with atheris: `python -m tests.fuzz.run TARGET [libFuzzer's options and corpus folders]`.
+
+    python -m tests.fuzz.run relay -runs=1000000
+
+Starts from inputs made of the fixtures. An input that breaks a law is written to `crash-<hash>`; giving that file as
+the last argument runs it again.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris  # type: ignore[import-untyped]
+
+with atheris.instrument_imports(include=["lsp_tap", "json"]):
+    from tests.fuzz.corpus import list_seeds
+    from tests.fuzz.targets import TARGETS
+
+
+def main() -> None:
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+        sys.exit(f"usage: python -m tests.fuzz.run {{{','.join(TARGETS)}}} [OPTION...]")
+    name = sys.argv.pop(1)
+    with tempfile.TemporaryDirectory(prefix="lsp-tap-corpus-") as folder:
+        for number, seed in enumerate(list_seeds(name)):
+            Path(folder, str(number)).write_bytes(seed)
+        words = [*sys.argv, "-max_len=4096", "-rss_limit_mb=2048", folder]
+        atheris.Setup(words, TARGETS[name])
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

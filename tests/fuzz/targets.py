@@ -1,0 +1,186 @@
+"""What must hold for every input. Each target takes bytes and raises when it does not."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from lsp_tap.journal.reader import JournalReader, Unreadable, parse_line, read_journal
+from lsp_tap.journal.records import BodyPart, ClientStarted, Record, Recorded, TapStarted
+from lsp_tap.session.build import Builder
+from lsp_tap.session.history import HistoryFold
+from lsp_tap.session.models import SessionFile, TrainingFile
+from lsp_tap.session.verified import fold_verification
+from lsp_tap.session.writer import SessionPruned, encode_json, read_session
+from lsp_tap.tap.gate import AnswerGate, Run
+from lsp_tap.timeline.fold import ServerFold
+from lsp_tap.wire.framing import Header, Splitter
+from tests.fuzz.odd_records import encode_lines, make_records
+from tests.wire.test_framing import join_pieces
+
+RECORDS: Final = 40
+ID: Final = "lsp-tap:1"
+
+
+class Choices:
+    """Integers out of bytes, from the end of them, so that the beginning stays what it is; zeros when they are used
+    up."""
+
+    def __init__(self, data: bytes) -> None:
+        self._bytes = iter(reversed(data))
+
+    def __call__(self, below: int) -> int:
+        value = next(self._bytes, 0)
+        return (value if below <= 256 else value << 8 | next(self._bytes, 0)) % below
+
+    def list_cuts(self, length: int) -> list[int]:
+        return [0, *sorted(self(length + 1) for _ in range(self(6))), length]
+
+
+def split_choices(data: bytes) -> tuple[bytes, Choices]:
+    """Up to 16 bytes at the end say how the rest is treated."""
+    size = min(16, len(data) // 2)
+    return data[: len(data) - size], Choices(data[len(data) - size :])
+
+
+def fuzz_framing(data: bytes) -> None:
+    """No byte is lost, added or moved, and where the stream is cut changes nothing."""
+    stream, choose = split_choices(data)
+    whole = Splitter()
+    expected = whole.feed(stream) + whole.close()
+    assert b"".join(event.raw for event in expected) == stream
+    splitter = Splitter()
+    events = []
+    for start, stop in itertools.pairwise(choose.list_cuts(len(stream))):
+        events += splitter.feed(stream[start:stop])
+    events += splitter.close()
+    assert join_pieces(events) == join_pieces(expected)
+
+
+def fuzz_relay(data: bytes) -> None:
+    """The client gets every byte of the server but the answers to the tap's own requests, and nothing else."""
+    stream, choose = split_choices(data)
+    gate, forwarded, runs = AnswerGate(), b"", list[Run]()
+    for start, stop in itertools.pairwise(choose.list_cuts(len(stream))):
+        if choose(3) == 0:
+            gate.expect(ID)
+        chunk = stream[start:stop]
+        if gate.is_open:
+            forwarded += chunk
+            runs.append(Run(gate.note(chunk)))
+        else:
+            out, decided = gate.feed(chunk)
+            forwarded += out
+            runs += decided
+    out, decided = gate.close()
+    forwarded += out
+    runs += decided
+    assert b"".join(event.raw for run in runs for event in run.events) == stream
+    assert forwarded == b"".join(event.raw for run in runs if run.answer_to is None for event in run.events)
+    hidden = [event for run in runs if run.answer_to is not None for event in run.events]
+    assert all(run.answer_to in (None, ID) for run in runs)
+    frames: list[bytes] = []
+    for event in hidden:
+        if isinstance(event, Header):
+            frames.append(b"")
+        else:
+            frames[-1] += event.raw
+    assert all(frame.lstrip(b" \t\r\n").startswith(b"{") for frame in frames), "an answer, or what begins like one"
+
+
+def fuzz_reader(data: bytes) -> None:
+    """Whatever is in a journal is read or told of, and a journal read as it grows reads the same."""
+    content, choose = split_choices(data)
+    path = _folder() / "server-x.jsonl"
+    path.write_bytes(content)
+    entries = list(read_journal(path))
+    assert all(isinstance(entry, Recorded | Unreadable) for entry in entries)
+    cut = choose(len(content) + 1) if content else 0
+    path.write_bytes(content[:cut])
+    reader = JournalReader(path)
+    grown = list(reader.read_new())
+    path.write_bytes(content)
+    grown += reader.read_rest()
+    if not any(isinstance(entry, Unreadable) and entry.reason == "newer format" for entry in entries):
+        assert grown == entries
+    assert len(grown) == len(entries)
+    for line in content.splitlines():
+        parse_line(line)
+
+
+def fuzz_sessions(data: bytes) -> None:
+    """Any records, in any order, fold to sessions whose files are valid and whose numbers add up."""
+    build_sessions(Choices(data), min(RECORDS, 1 + len(data) // 4))
+
+
+def build_sessions(choose: Callable[[int], int], count: int) -> int:
+    """How many sessions came out."""
+    history, servers, client = HistoryFold(), dict[str, ServerFold](), None
+    fold: ServerFold | None = None
+    read = list(_parse(encode_lines(make_records(choose, count))))
+    for record in read:
+        if isinstance(record, TapStarted):
+            fold = servers.setdefault(record.name, ServerFold(record.name))
+        elif isinstance(record, ClientStarted):
+            client = record
+        if fold is not None:
+            fold.step(record)
+        history.step(record, client)
+    verification = fold_verification(read)
+    timelines = [fold.timeline for fold in servers.values()]
+    builder = Builder(history, timelines, [verification] if verification else [])
+    for session_id in history.sessions:
+        session = builder.build_session(session_id)
+        encoded = encode_json(session)
+        assert encode_json(SessionFile.model_validate_json(encoded)) == encoded
+        training = builder.build_training(session)
+        if training is not None:
+            TrainingFile.model_validate_json(encode_json(training))
+        for turn in session.turns:
+            lsp = turn.outcome.metrics.lsp
+            if lsp.errors_before is not None and lsp.errors_after is not None:
+                cleared = (lsp.errors_cleared or 0) + (lsp.external_cleared or 0)
+                introduced = (lsp.errors_introduced or 0) + (lsp.external_introduced or 0)
+                assert lsp.errors_after == lsp.errors_before - cleared + introduced
+    return len(history.sessions)
+
+
+def _parse(content: bytes) -> Iterator[Record]:
+    for line in content.splitlines():
+        entry = parse_line(line)
+        if entry is not None and not isinstance(entry, Unreadable | BodyPart):
+            yield entry
+
+
+def fuzz_loader(data: bytes) -> None:
+    """A session file that anybody may have edited is loaded whole or refused."""
+    folder = _folder()
+    (folder / "session-x.json").write_bytes(data)
+    history = HistoryFold()
+    history.pruned.add("x")
+    try:
+        session = read_session(folder, Builder(history, []), "x")
+    except SessionPruned:
+        return
+    assert encode_json(session)
+
+
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "framing": fuzz_framing,
+    "relay": fuzz_relay,
+    "reader": fuzz_reader,
+    "sessions": fuzz_sessions,
+    "loader": fuzz_loader,
+}
+
+_made: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def _folder() -> Path:
+    """One for the process: a fuzzer calls a million times."""
+    if not _made:
+        _made.append(tempfile.TemporaryDirectory(prefix="lsp-tap-fuzz-"))
+    return Path(_made[0].name)
