@@ -6,7 +6,7 @@ PEERS := tests/e2e/peers
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(PEERS)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo test check lint plugin live bench soak format clean
+.PHONY: help setup demo test check lint plugin live bench soak audit format clean
 
 help:
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,9 +61,16 @@ live: setup ## only the tests with the real OpenCode and real servers
 
 bench: setup ## what the tap costs, against its peers
 	$(BIN)/python -m tests.bench.relay
+	$(BIN)/python -m tests.bench.inspect
+	$(BIN)/python -m tests.bench.disk
 
 soak: setup ## long runs
-	$(BIN)/pytest -m soak
+	$(BIN)/pytest -m soak --timeout=0
+
+audit: setup ## known vulnerabilities in what we depend on (asks the registries)
+	$(BIN)/pip-audit --skip-editable
+	cd plugin && npm audit
+	cd $(PEERS) && npm audit
 
 format: setup
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .

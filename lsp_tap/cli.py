@@ -67,6 +67,8 @@ def run(arguments: tuple[str, ...]) -> None:
 def write(sessions: tuple[str, ...], everything: bool, folder: Path | None, as_json: bool) -> None:
     """(Re)compute session and training files from the journals."""
     from lsp_tap.config import read_settings
+    from lsp_tap.inspect.terminal import clean
+    from lsp_tap.journal.retention import Limits
     from lsp_tap.session.writer import write_sessions
 
     if sessions and everything:
@@ -74,7 +76,11 @@ def write(sessions: tuple[str, ...], everything: bool, folder: Path | None, as_j
     place = _existing_folder(folder)
     settings = read_settings(place)
     written = write_sessions(
-        place, sessions or None, settle_limit_s=settings.settle_limit_s, history_limit=settings.history_limit
+        place,
+        sessions or None,
+        settle_limit_s=settings.settle_limit_s,
+        history_limit=settings.history_limit,
+        limits=Limits.of(days=settings.keep_days, mb=settings.keep_mb),
     )
     rows = [
         {
@@ -82,6 +88,7 @@ def write(sessions: tuple[str, ...], everything: bool, folder: Path | None, as_j
             "success": item.session.outcome.success,
             "sessionFile": str(item.session_path),
             "trainingFile": str(item.training_path) if item.training_path else None,
+            "kept": item.is_kept,
         }
         for item in written
     ]
@@ -89,8 +96,9 @@ def write(sessions: tuple[str, ...], everything: bool, folder: Path | None, as_j
         _print_json(rows)
         return
     for row in rows:
-        click.echo(row["sessionFile"])
-        click.echo(row["trainingFile"] or f"no training file: no turn of {row['session']} was a success")
+        kept = " (as it was: its journals were pruned)" if row["kept"] else ""
+        click.echo(f"{clean(row['sessionFile'])}{kept}")
+        click.echo(clean(row["trainingFile"] or f"no training file: no turn of {row['session']} was a success"))
     if not rows:
         click.echo(f"nothing recorded in {place}", err=True)
 
@@ -102,10 +110,14 @@ def sessions(folder: Path | None, as_json: bool) -> None:
     """List the recorded sessions."""
     from lsp_tap.inspect.sessions import print_sessions, summarise_session
     from lsp_tap.inspect.terminal import open_console
+    from lsp_tap.session.writer import SessionPruned, read_session
 
     place = _existing_folder(folder)
     builder, ids = _open_recording(place)
-    built = [builder.build_session(session_id) for session_id in ids]
+    built = []
+    for session_id in ids:
+        with suppress(SessionPruned):
+            built.append(read_session(place, builder, session_id))
     if as_json:
         _print_json([summarise_session(session) for session in built])
     elif built:
@@ -124,14 +136,14 @@ def show(session: str, folder: Path | None, as_json: bool) -> None:
     SESSION is an id, the beginning of one, or `last`.
     """
     from lsp_tap.inspect.sessions import print_session
-    from lsp_tap.inspect.terminal import open_console
-    from lsp_tap.session.writer import encode_json, find_session
+    from lsp_tap.inspect.terminal import clean_json, open_console
+    from lsp_tap.session.writer import encode_json, find_session, read_session
 
     place = _existing_folder(folder)
     builder, ids = _open_recording(place)
-    built = builder.build_session(find_session(session, ids, place))
+    built = read_session(place, builder, find_session(session, ids, place))
     if as_json:
-        click.echo(encode_json(built), nl=False)
+        click.echo(clean_json(encode_json(built).decode()), nl=False)
     else:
         print_session(open_console(), built)
 
@@ -413,12 +425,14 @@ def observe(session: str, message: str, folder: Path | None) -> None:
 def _open_recording(place: Path) -> tuple[Builder, list[str]]:
     """A builder for all that is recorded, and the sessions' ids in the order they were last heard of."""
     from lsp_tap.config import read_settings
+    from lsp_tap.inspect.terminal import one_line
     from lsp_tap.session.build import Builder
     from lsp_tap.session.recording import read_recording
 
     recording = read_recording(place)
     for path, problem in recording.problems:
-        click.echo(f"lsp-tap: {path.name}:{problem.line}: {problem.reason}: {problem.detail}", err=True)
+        place_text = f"{path.name}:{problem.line}: {problem.reason}: {problem.detail}"
+        click.echo(f"lsp-tap: {one_line(place_text)}", err=True)
     if recording.dropped:
         click.echo(f"lsp-tap: {recording.dropped} records were lost while recording", err=True)
     found = recording.history.sessions
@@ -441,7 +455,9 @@ def _existing_folder(folder: Path | None) -> Path:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    from lsp_tap.inspect.terminal import clean_json
+
+    click.echo(clean_json(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 def main(arguments: list[str] | None = None) -> int:

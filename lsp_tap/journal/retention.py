@@ -17,10 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
+
+from filelock import FileLock, Timeout
 
 from lsp_tap.journal.capture import is_running
 from lsp_tap.journal.lines import encode_fields, encode_line
@@ -61,6 +63,7 @@ _HEAD_KINDS: Final = frozenset(
     {"tap_started", "server_started", "client_started", "server_exited", "tap_stopped", "client_stopped", "dropped",
      "probe_stopped"}
 )  # fmt: skip
+_LAST_KINDS: Final = ("session_updated", "session_idle")
 _HEAD_METHODS: Final = frozenset(
     {"initialize", "initialized", "client/registerCapability", "client/unregisterCapability", "workspace/configuration",
      "workspace/didChangeConfiguration"}
@@ -154,12 +157,20 @@ def compress_finished(folder: Path) -> list[Path]:
     for journal in read_folder(folder):
         if is_compressed(journal.path) or not is_finished(journal):
             continue
-        try:
+        with suppress(Timeout, *READ_ERRORS), _keep_others_out(journal):
             if (target := _compress(journal.path)) is not None:
                 done.append(target)
-        except READ_ERRORS:
-            continue
     return done
+
+
+@contextmanager
+def _keep_others_out(journal: Journal) -> Iterator[None]:
+    """A verification may be about to be replaced by a later one. Raises Timeout while one runs."""
+    if journal.kind != "verified":
+        yield
+        return
+    with FileLock(journal.path.with_name(".verify.lock"), mode=0o600, timeout=0):
+        yield
 
 
 def _compress(path: Path) -> Path | None:
@@ -257,8 +268,15 @@ def plan_pruning(
 def prune_journal(path: Path, reason: Reason, session_ids: Sequence[str]) -> Path:
     """Put the head of a finished journal in its place, compressed, with a `pruned` record where something was cut.
 
-    Raises OSError or, for a damaged file, what `READ_ERRORS` lists; then the journal stays as it is.
+    Raises OSError or, for a damaged file, what `READ_ERRORS` lists, and Timeout (an OSError) for a verification while
+    another one runs; then the journal stays as it is.
     """
+    journal = Journal(path, "verified" if path.name.startswith("verified-") else "server", None)
+    with _keep_others_out(journal):
+        return _prune(path, reason, session_ids)
+
+
+def _prune(path: Path, reason: Reason, session_ids: Sequence[str]) -> Path:
     file, _ = open_journal(path)
     with file:
         head = _Head()
@@ -290,7 +308,7 @@ class _Head:
         if key is None:
             self._cut(line, fields, len(self.kept))
             return
-        if key.startswith("session_updated:"):  # of a session's updates only the last one is kept
+        if key.startswith(_LAST_KINDS):  # of a session's only the last one is kept
             earlier = next((index for index, (other, _) in enumerate(self.kept) if other == key), None)
             if earlier is not None:
                 _, old = self.kept.pop(earlier)
@@ -308,7 +326,7 @@ class _Head:
         kind = fields.get("kind")
         if not line.endswith(b"\n") or len(line) > HEAD_LINE_BYTES or not isinstance(kind, str):
             return None
-        if kind == "session_updated":
+        if kind in _LAST_KINDS:
             return f"{kind}:{fields.get('session_id')}"
         if kind in _HEAD_KINDS:
             return kind

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lsp_tap.journal.stored import list_journals, open_journal
 from lsp_tap.wiring.scripted_model import ScriptedModel
 
 Json = dict[str, Any]
@@ -190,15 +191,16 @@ class OpenCode:
 
     def journals(self, prefix: str = "") -> list[Path]:
         """The journal files whose name starts with `prefix` (`client-`, `server-`), oldest first."""
-        return sorted(self.tap_folder.glob(f"{prefix}*.jsonl"))
+        return [path for path in list_journals(self.tap_folder) if path.name.startswith(prefix)]
 
     def client_records(self) -> list[Json]:
         """All records of all client journals, as plain JSON."""
-        return [
-            json.loads(line)
-            for path in self.journals("client-")
-            for line in path.read_text(encoding="utf-8").splitlines()
-        ]
+        found: list[Json] = []
+        for path in self.journals("client-"):
+            file, _ = open_journal(path)
+            with file:
+                found += map(json.loads, file)
+        return found
 
     # -- the commands
 

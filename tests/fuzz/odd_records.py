@@ -18,7 +18,8 @@ SCENARIOS: Final = (
 )
 ODD: Final[tuple[Any, ...]] = (
     None, True, False, 0, -1, 1, 2**31, 2**53, 10**30, 1.5, -0.0, 1e308, "", "x", "a\nb\r\nc", "é𝕏\ud800", "../..",
-    "file:///p/a.py", "file://h/%FF", 1e400, "//", [], [None], ["x", 1], {}, {"uri": "file:///p/a.py"}, {"text": 1}, [[[]]], {"": {"": []}},
+    "file:///p/a.py", "file://h/%FF", 1e400,
+    "//", [], [None], ["x", 1], {}, {"uri": "file:///p/a.py"}, {"text": 1}, [[[]]], {"": {"": []}},
     {"line": -1, "character": 10**9},
     {"range": {"start": {"line": 5, "character": 0}, "end": {"line": 0, "character": 0}}},
 )  # fmt: skip

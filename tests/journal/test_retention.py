@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -306,6 +307,18 @@ def test_what_it_all_takes(tmp_path: Path) -> None:
     assert usage.compressed_bytes == (tmp_path / "server-a.jsonl.zst").stat().st_size
     assert usage.size_bytes == usage.compressed_bytes + (tmp_path / "server-b.jsonl").stat().st_size
     assert measure_usage(tmp_path / "none").journals == 0
+
+
+def test_a_verification_is_left_alone_while_another_one_runs(tmp_path: Path) -> None:
+    path = tmp_path / "verified-a-b-c.jsonl"
+    write(path, [*encode_whole(), encode_record(63, "verification_finished")])
+    with FileLock(tmp_path / ".verify.lock"):
+        assert compress_finished(tmp_path) == []
+        with pytest.raises(OSError):
+            prune_journal(path, "age", [])
+    assert len(compress_finished(tmp_path)) == 1
+    prune_journal(path, "age", ["ses_1"])
+    assert [type(entry) for entry in read_journal(path)].count(Pruned) == 1
 
 
 KILLED = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import stat
@@ -19,6 +20,7 @@ from lsp_tap.journal.retention import Limits, compress_finished
 from lsp_tap.journal.writer import create_file, create_folder, name_server_journal
 from lsp_tap.session.observing import write_observation
 from lsp_tap.session.writer import write_sessions
+from lsp_tap.tap.command import ENVIRONMENT
 from tests.tap.tapped import peer, tap
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "noqa-is-a-suppression"
@@ -256,3 +258,11 @@ def test_the_tap_imports_nothing_that_could_open_one(tmp_path: Path) -> None:
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "lsp_tap.tap.recorder" in imported
     assert not imported & {"socket", "_socket", "ssl", "asyncio", "http.client", "urllib.request"}
+
+
+def test_the_page_about_security_names_tests_that_are_there() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "SECURITY.md").read_text("utf-8")
+    named = set(re.findall(r"\btest_\w+\.py\b", page))
+    assert named == {path.name for path in Path(__file__).parent.glob("test_*.py")}
+    assert len(ENVIRONMENT) == 11, "SECURITY.md says how many"

@@ -12,7 +12,15 @@ import anyio
 import pytest
 
 from lsp_tap.wiring import doctor, plugin_file, server_check
-from lsp_tap.wiring.doctor import Check, check_journals, check_logs, check_opencode, check_plugin, diagnose
+from lsp_tap.wiring.doctor import (
+    Check,
+    check_disk_usage,
+    check_journals,
+    check_logs,
+    check_opencode,
+    check_plugin,
+    diagnose,
+)
 from lsp_tap.wiring.opencode_config import Places
 from lsp_tap.wiring.server_check import Answer, ServerSilentError, wait_answer
 from tests.wiring.conftest import User
@@ -224,6 +232,28 @@ def test_journals_that_lost_records(tmp_path: Path) -> None:
     assert check.status == "warn"
     assert check.detail == "1 journals, 7 records dropped, 1 torn ends, 1 unreadable"
     assert check_journals(tmp_path / "none").status == "ok"
+
+
+def test_what_the_recordings_take_of_what_they_may(tmp_path: Path) -> None:
+    tap = tmp_path / "tap"
+    tap.mkdir()
+    (tap / "server-a.jsonl.zst").write_bytes(b"x" * 300_000)
+    (tap / "server-b.jsonl").write_bytes(b"x" * 200_000)
+    (tmp_path / "session-x.json").write_bytes(b"x" * 500_000)
+    check = check_disk_usage(tmp_path)
+    assert check.status == "ok"
+    assert check.detail == ("1.0 MB; 2 journals take 0.5 MB, 1 of them compressed 0.3 MB; 0% of the limit of 2048 MB")
+    (tap / "server-c.jsonl").write_bytes(b"x" * 1_600_000)
+    (tmp_path / "lsp-tap.toml").write_text("keep_mb = 2\n")
+    check = check_disk_usage(tmp_path)
+    assert check.status == "warn"
+    assert check.detail.endswith("100% of the limit of 2 MB")
+    assert check.remedy is not None
+    assert "keep_mb" in check.remedy
+    (tmp_path / "lsp-tap.toml").write_text("keep_mb = 0\n")
+    check = check_disk_usage(tmp_path)
+    assert (check.status, check.name) == ("warn", "disk usage")
+    assert "keep_mb" in check.detail
 
 
 def answer(*arguments: str, timeout_s: float = 20.0, encoding: str = "utf-16") -> Answer:
