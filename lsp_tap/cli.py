@@ -80,7 +80,7 @@ def write(sessions: tuple[str, ...], everything: bool, folder: Path | None, as_j
         sessions or None,
         settle_limit_s=settings.settle_limit_s,
         history_limit=settings.history_limit,
-        limits=Limits.of(days=settings.keep_days, mb=settings.keep_mb),
+        limits=Limits.of(days=settings.keep_days, mb=settings.keep_mb, plain_days=settings.plain_days),
     )
     rows = [
         {
@@ -204,19 +204,51 @@ def init(global_: bool, remove: bool, dry_run: bool, as_json: bool) -> None:
         print_plan(plan, removed=remove, applied=not dry_run)
 
 
+def _complete_words(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    from click.shell_completion import CompletionItem
+
+    from lsp_tap.inspect.completion import complete_word
+
+    found = complete_word(context.params.get("words") or (), incomplete, _find_folder(context.params.get("folder")))
+    return [CompletionItem(value, help=text) for value, text in found] or [CompletionItem(incomplete, type="file")]
+
+
 @cli.command()
+@click.argument("captures", nargs=-1, metavar="[CAPTURE]...", shell_complete=_complete_words)
+@_dir_option
 @_json_option
-def doctor(as_json: bool) -> None:
-    """Check the whole chain, and say how to mend what is broken."""
+def doctor(captures: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
+    """Check the whole chain, and say how to mend what is broken. With a CAPTURE, say what is wrong in the recording.
+
+    CAPTURE as in `lsp-tap log`. The exit code is 1 when a check fails or a finding is an error.
+    """
     from lsp_tap.inspect.wiring import print_check
     from lsp_tap.wiring.doctor import diagnose
 
+    if captures:
+        _examine(captures, folder, as_json)
+        return
     checks = diagnose(Path.cwd(), on_check=(lambda check: None) if as_json else print_check)
     if as_json:
         _print_json([check.to_json() for check in checks])
     failed = sum(check.status == "fail" for check in checks)
     if failed:
         raise click.ClickException(f"{failed} of {len(checks)} checks failed")
+
+
+def _examine(captures: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
+    from lsp_tap.inspect.findings_output import examine_capture, print_findings
+    from lsp_tap.journal.capture import open_capture
+
+    capture = open_capture(captures, _find_folder(folder))
+    groups = examine_capture(capture)
+    if as_json:
+        _print_json([group.to_json() for group in groups])
+    else:
+        print_findings(capture, groups)
+    errors = sum(group.count for group in groups if group.severity == "error")
+    if errors:
+        raise click.ClickException(f"{errors} errors found" if errors > 1 else "1 error found")
 
 
 @cli.command()
@@ -244,15 +276,6 @@ def demo(project: Path | None) -> None:
     click.echo(f"journals  {done.logs / 'tap'}")
     if written.training_path is None:
         raise click.ClickException("the demo's turn should have been a success")
-
-
-def _complete_words(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    from click.shell_completion import CompletionItem
-
-    from lsp_tap.inspect.completion import complete_word
-
-    found = complete_word(context.params.get("words") or (), incomplete, _find_folder(context.params.get("folder")))
-    return [CompletionItem(value, help=text) for value, text in found] or [CompletionItem(incomplete, type="file")]
 
 
 @cli.command()

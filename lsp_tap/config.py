@@ -39,6 +39,8 @@ class Settings(BaseModel):
     """How many earlier messages an example keeps; unset: all."""
     keep_days: Annotated[float, Field(gt=0, le=36_500)] = 90.0
     """How long journals are kept whole. Of older ones the head stays, and the session and training files."""
+    plain_days: Annotated[float, Field(ge=0, le=36_500)] = 1.0
+    """How long finished journals stay as they are, for jq and grep, before they are compressed."""
     keep_mb: Annotated[int, Field(gt=0)] = 2048
     """How many megabytes (2**20 bytes) all journals of a project may take; the oldest are cut down first."""
 

@@ -74,14 +74,16 @@ Reason = Literal["age", "size"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long and how much. Journals past either are cut down, the oldest first."""
+    """How long and how much. Journals past either are cut down, the oldest first. Those finished for `plain_s` are
+    compressed; newer ones are what people look at."""
 
     age_s: float = 90 * 86_400.0
     size_bytes: int = 2 << 30
+    plain_s: float = 0.0
 
     @classmethod
-    def of(cls, *, days: float, mb: int) -> Limits:
-        return cls(days * 86_400, mb << 20)
+    def of(cls, *, days: float, mb: int, plain_days: float) -> Limits:
+        return cls(days * 86_400, mb << 20, plain_days * 86_400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +150,26 @@ def _is_older_than_boot(quiet_s: float) -> bool:
     return clock is not None and quiet_s > time.clock_gettime(clock) + ABANDONED_S
 
 
-def compress_finished(folder: Path) -> list[Path]:
-    """Compress the finished journals of a `tap/` folder; returns the new files. What cannot be compressed (no room, in
-    use) stays as it is. Call it under the writer's lock."""
+def compress_finished(folder: Path, plain_s: float = 0.0) -> list[Path]:
+    """Compress the journals of a `tap/` folder that were finished `plain_s` ago; returns the new files. What cannot be
+    compressed (no room, in use) stays as it is. Call it under the writer's lock."""
+    written_before_s = time.time() - plain_s
     for left in folder.glob(f".*{_NEW}"):  # by a writer that was killed
         left.unlink(missing_ok=True)
     done = []
     for journal in read_folder(folder):
-        if is_compressed(journal.path) or not is_finished(journal):
+        if is_compressed(journal.path) or not _is_older(journal.path, written_before_s) or not is_finished(journal):
             continue
         with suppress(Timeout, *READ_ERRORS), _keep_others_out(journal):
             if (target := _compress(journal.path)) is not None:
                 done.append(target)
     return done
+
+
+def _is_older(path: Path, than_s: float) -> bool:
+    with suppress(OSError):
+        return path.stat().st_mtime <= than_s
+    return False
 
 
 @contextmanager

@@ -129,6 +129,13 @@ def test_every_byte_comes_back(tmp_path_factory: pytest.TempPathFactory, pieces:
     assert read_bytes(path) == content
 
 
+def test_what_was_finished_lately_stays_plain(path: Path) -> None:
+    write(path, [encode_start(end_process()), *encode_changes(1, 2)])
+    assert compress_finished(path.parent, plain_s=3600) == []
+    os.utime(path, (path.stat().st_mtime - 3601,) * 2)
+    assert len(compress_finished(path.parent, plain_s=3600)) == 1
+
+
 def test_what_a_recorder_may_still_write_to_is_left_alone(path: Path) -> None:
     gone, body = end_process(), encode_changes(1, 2)
     assert not is_finished(write(path, [encode_start(os.getpid()), *body]))
