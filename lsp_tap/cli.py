@@ -237,11 +237,14 @@ def doctor(captures: tuple[str, ...], folder: Path | None, as_json: bool) -> Non
 
 
 def _examine(captures: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
     from lsp_tap.inspect.findings_output import examine_capture, print_findings
     from lsp_tap.journal.capture import open_capture
 
     capture = open_capture(captures, _find_folder(folder))
-    groups = examine_capture(capture)
+    with Console(stderr=True).status("reading"):
+        groups = examine_capture(capture)
     if as_json:
         _print_json([group.to_json() for group in groups])
     else:
@@ -419,6 +422,41 @@ def import_(path: Path, format_name: str | None, folder: Path | None) -> None:
         click.echo(f"lsp-tap: {line}", err=True)
     for journal in imported.journals:
         click.echo(journal)
+
+
+@cli.command()
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", shell_complete=_complete_words)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="A journal, or a .zip for several."
+)
+@_dir_option
+@_json_option
+def share(captures: tuple[str, ...], output: Path, folder: Path | None, as_json: bool) -> None:
+    """Write a bundle that is safe to attach to a bug report: paths, identifiers, strings and texts get pseudonyms.
+
+    The same thing has the same pseudonym in all of the bundle. Lengths, lines and positions stay, as do the protocol's
+    own words, keywords, numbers of up to four digits, the names that client and server give themselves, and the sources
+    and codes of diagnostics. CAPTURE as in `lsp-tap log`; sessions are not in the bundle.
+    """
+    from rich.console import Console
+
+    from lsp_tap.export.formats import describe_left_out
+    from lsp_tap.export.share import share_capture
+    from lsp_tap.journal.capture import open_capture
+
+    capture = open_capture(captures, _find_folder(folder))
+    with Console(stderr=True).status("sharing"):
+        shared = share_capture(capture, output)
+    left_out = describe_left_out(shared.left_out, "not in the bundle")
+    if left_out:
+        click.echo(f"lsp-tap: {left_out}", err=True)
+    if as_json:
+        _print_json({"file": str(output), **shared.to_json()})
+        return
+    counted = ", ".join(f"{count} {kind}" for kind, count in shared.strings.most_common())
+    recordings = "1 recording" if shared.journals == 1 else f"{shared.journals} recordings"
+    click.echo(f"{output}: {recordings}, {shared.words} words under pseudonyms")
+    click.echo(f"strings replaced: {counted or 'none'}")
 
 
 @cli.command()

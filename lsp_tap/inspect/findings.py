@@ -381,7 +381,7 @@ class _Examination:
         severity: Severity = "note" if self.has_gap and name in _NEEDS_ALL_BEFORE else rule.severity
         if excerpt is None:
             message = record.message if isinstance(record, records.Frame) else None
-            excerpt = json.dumps(message, ensure_ascii=False) if message is not None else ""
+            excerpt = _encode(message) if message is not None else ""
         return Finding(rule, severity, record.seq, record.time_us, detail, _cut(excerpt))
 
 
@@ -393,6 +393,13 @@ def _parse_whole(data: bytes) -> str | None:
     except (ValueError, RecursionError):
         return None
     return text
+
+
+def _encode(message: Any) -> str:
+    try:
+        return json.dumps(message, ensure_ascii=False)
+    except RecursionError:
+        return "nested too deeply to show"
 
 
 def _as_object(value: Any) -> dict[str, Any]:

@@ -6,9 +6,10 @@ where the difference between absent and `null` matters, `model_fields_set` tells
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 FORMAT_VERSION: Final = 1
 
@@ -16,6 +17,14 @@ Direction: TypeAlias = Literal["client_to_server", "server_to_client"]
 Microseconds: TypeAlias = Annotated[int, Field(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999)]
 """Since the Unix epoch, in the years 1 to 9999. What is outside is no time, and arithmetic on it would fail."""
 Milliseconds: TypeAlias = Annotated[float, Field(ge=-62_135_596_800_000, le=253_402_300_799_999)]
+
+
+def _check_base64(text: str) -> str:
+    b64decode(text)
+    return text
+
+
+Base64: TypeAlias = Annotated[str, AfterValidator(_check_base64)]
 
 
 class _Plain(BaseModel):
@@ -72,7 +81,7 @@ class Frame(Recorded):
     probe: bool = False
     header: str | None = None
     body: str | None = None
-    body_base64: str | None = None
+    body_base64: Base64 | None = None
     body_parts: int | None = None
     error: str | None = None
     message: Any = None
@@ -89,7 +98,7 @@ class BodyPart(Recorded):
     of: int
     part: int
     text: str | None = None
-    base64: str | None = None
+    base64: Base64 | None = None
 
 
 class InvalidBytes(Recorded):
@@ -97,7 +106,7 @@ class InvalidBytes(Recorded):
     direction: Direction
     raw_length: int
     text: str | None = None
-    base64: str | None = None
+    base64: Base64 | None = None
     reason: str
 
 

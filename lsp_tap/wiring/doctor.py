@@ -135,7 +135,8 @@ def check_configuration(merged: Merged, project: Path, places: Places, environme
     for fitting in find_fitting(project, places, environment):
         if fitting.id not in merged.servers:
             detail = "OpenCode starts it by itself for files of this project, unrecorded"
-            checks.append(Check(f"wrapped {fitting.id}", "warn", detail, INIT))
+            remedy = f'add "{fitting.id}" to "lsp" and run lsp-tap init, or disable it there'
+            checks.append(Check(f"wrapped {fitting.id}", "warn", detail, remedy))
     return checks
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
+import os
 import subprocess
-import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +40,9 @@ def export_trees(opencode: OpenCode, trees: Iterable[str], folder: Path) -> None
     """Checks each tree out into a folder below `folder` that is named as the tree is."""
     (head,) = (opencode.home / ".local" / "share" / "opencode" / "snapshot").glob("*/*/HEAD")
     for tree in trees:
-        command = ["git", "--git-dir", str(head.parent), "archive", "--format=tar", tree]
-        archive = subprocess.run(command, check=True, capture_output=True).stdout
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder / tree, filter="data")
+        target = folder / tree
+        target.mkdir(parents=True, exist_ok=True)
+        git = ["git", "--git-dir", str(head.parent), "--work-tree", str(target)]
+        index = {**os.environ, "GIT_INDEX_FILE": str(folder / f"{tree}.index")}
+        for command in (["read-tree", tree], ["checkout-index", "--all"]):
+            subprocess.run([*git, *command], check=True, capture_output=True, env=index, cwd=target)

@@ -47,7 +47,8 @@ class Setup:
         self.lsp_tap.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lsp_tap "$@"\n')
         self.lsp_tap.chmod(0o755)
         self.environment: Mapping[str, str] = {
-            "PATH": os.environ["PATH"],
+            # Without what the Makefile adds: every server there would be one more that fits the project.
+            "PATH": os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if PEERS not in Path(p).parents),
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "LATE_SERVER": "late-ls",

@@ -312,6 +312,21 @@ def test_a_torn_journal_is_said_to_be_one(recorded: RecordedTap) -> None:
     assert sorted(find_names(recorded)) == ["journal-damaged", "journal-without-end"]
 
 
+def test_a_message_nested_deeply_is_found_too(recorded: RecordedTap) -> None:
+    depth = 900
+    recorded.body(SERVER, b'{"method":"$/deep","params":' + b"[" * depth + b"]" * depth + b"}")
+    recorded.stop()
+    assert find_names(recorded) == ["no-jsonrpc-version"]
+
+
+def test_bytes_that_were_written_wrongly_are_a_damaged_place(recorded: RecordedTap) -> None:
+    recorded.add("invalid", direction="server_to_client", raw_length=3, base64="QQ", reason="no header")
+    recorded.stop()
+    (found,) = find(recorded)
+    assert found.rule.name == "journal-damaged"
+    assert "base64" in found.excerpt
+
+
 def test_every_rule_says_where_it_is_from() -> None:
     assert all(rule.source and rule.meaning and rule.name == name for name, rule in RULES.items())
 
