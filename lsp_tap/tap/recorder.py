@@ -27,6 +27,8 @@ probe, never the wire."""
 START_S = 0.05
 """What the recording imports would compete with the pumps' first moments; no real server answers sooner."""
 
+FORWARDING_LOOKS = 6
+
 QUEUE_BYTES = 32 << 20
 """More than this is not kept waiting; a burst of large messages stays below it and is recorded when it is
 over.
@@ -51,6 +53,9 @@ class Recorder:
         # Each number below is changed by one thread only, so that no lock is needed.
         self._put_bytes = [0, 0, 0]
         self._lost: list[Lost | None] = [None, None, None]
+        self.is_forwarding = [False, False, False]
+        """By source: a pump has read something that it has not put here yet. Set before it is stamped."""
+        self._later: list[Item | None] = []
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
@@ -130,17 +135,35 @@ class Recorder:
         """What happened until there was a pause. None comes last.
 
         An answer may be queued before its question: the pump that forwarded the question was not done yet. Each was
-        stamped when it was read, so within a batch time puts them right.
+        stamped when it was read, so within a batch time puts them right; and what is newer than all that is known to
+        have been queued waits for the next batch.
         """
-        batch: list[Item | None] = []
+        batch, self._later = self._later, []
+        complete_ns = float("inf")
         try:
-            batch.append(self._queue.get(timeout=timeout_s))
+            if not batch:
+                batch.append(self._queue.get(timeout=timeout_s))
             if is_first:
                 time.sleep(START_S)
             else:
                 self._wait_pause()
+            complete_ns = self._find_complete_ns()
             while batch[-1] is not None:
                 batch.append(self._queue.get_nowait())
         except Empty:
             pass
-        return batch
+        return batch if not batch or batch[-1] is None else self._split(batch, complete_ns)
+
+    def _split(self, batch: list[Item | None], complete_ns: float) -> list[Item | None]:
+        self._later = [item for item in batch if item is not None and item.monotonic_ns > complete_ns]
+        return [item for item in batch if item is not None and item.monotonic_ns <= complete_ns]
+
+    def _find_complete_ns(self) -> float:
+        """Until when everything that was read is in the queue. A pump that is stuck in a write is not waited for:
+        nobody can have answered what it has."""
+        for _ in range(FORWARDING_LOOKS):
+            now_ns = time.monotonic_ns()
+            if not any(self.is_forwarding):
+                return now_ns
+            time.sleep(QUIET_S / FORWARDING_LOOKS)
+        return float("inf")

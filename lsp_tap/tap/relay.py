@@ -49,6 +49,7 @@ class ClientPump:
                 data = b""
             if not data:
                 break
+            self._recorder.is_forwarding[CLIENT] = True
             chunk = Chunk(CLIENT, data, self._chunks + 1)
             with self._lock:
                 is_delivered = self._write(data)
@@ -56,6 +57,7 @@ class ClientPump:
             if is_delivered:
                 self._recorder.put(chunk)
             # Else reading goes on, so that the client's end is noticed.
+            self._recorder.is_forwarding[CLIENT] = False
         self._recorder.put(Chunk(CLIENT, b"", self._chunks))
         self.close()
         self._report("client closed")
@@ -143,6 +145,7 @@ class ServerPump:
                 data = b""
             if not data:
                 break
+            self._recorder.is_forwarding[SERVER] = True
             chunk = Chunk(SERVER, data, self._chunks + 1)
             with self._lock:
                 self._chunks += 1
@@ -155,6 +158,7 @@ class ServerPump:
                 self._recorder.put(chunk)
             else:
                 self._record(runs, chunk)
+            self._recorder.is_forwarding[SERVER] = False
         with self._lock:
             self._is_ended = True
             end = Chunk(SERVER, b"", self._chunks)

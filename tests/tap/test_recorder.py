@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
 from typing import Any, cast
 
 from lsp_tap.tap.items import CLIENT, SERVER, Chunk, Told
@@ -14,11 +17,13 @@ class Collecting:
 
     def __init__(self) -> None:
         self.steps: list[Any] = []
+        self.on_batch: Callable[[], None] = lambda: None
 
     def step(self, item: Any) -> None:
         self.steps.append(item)
 
     def end_batch(self) -> float | None:
+        self.on_batch()
         return None
 
     def close(self) -> None:
@@ -45,3 +50,28 @@ def test_an_answer_that_was_queued_before_its_question_comes_after_it() -> None:
     question = Chunk(CLIENT, b"?", 1)
     answer = Chunk(SERVER, b"!", 1)
     assert hand_over(answer, question) == [question, answer]
+
+
+def test_an_answer_waits_for_a_question_that_is_still_being_forwarded() -> None:
+    collecting, taken = Collecting(), threading.Event()
+    collecting.on_batch = taken.set
+    recorder = Recorder(lambda: cast(Recording, collecting))
+    recorder.start()
+    recorder.put(first := Chunk(CLIENT, b"first", 1))
+    assert taken.wait(10)
+    recorder.is_forwarding[CLIENT] = True
+    question = Chunk(CLIENT, b"?", 2)
+    recorder.put(answer := Chunk(SERVER, b"!", 1))
+    recorder.put(question)
+    recorder.is_forwarding[CLIENT] = False
+    recorder.close()
+    assert collecting.steps == [first, question, answer]
+
+
+def test_what_is_newer_than_the_last_complete_moment_comes_with_the_next_batch() -> None:
+    recorder = Recorder(lambda: cast(Recording, Collecting()))
+    recorder.put(old := Chunk(CLIENT, b"old", 1))
+    complete_ns = time.monotonic_ns()
+    recorder.put(new := Chunk(CLIENT, b"new", 2))
+    assert recorder._split([old, new], complete_ns) == [old]
+    assert recorder._later == [new]
