@@ -140,7 +140,7 @@ def plan_init(
     folders = _list_missing_folders([*writes, scope.state_file])
     known = state.folders if state else ()
     wanted = InitState(files, (*known, *(folder for folder in folders if folder not in known)))
-    changes = [Change(path, current[path], texts[path]) for path in writes]
+    changes = [Change(path, current[path], texts[path], private=path.parent.name == LOGS) for path in writes]
     state_text = read_text(scope.state_file)
     if files and (encoded := wanted.encode(scope.state_file)) != state_text:
         changes.append(Change(scope.state_file, state_text, encoded, private=True))

@@ -406,3 +406,13 @@ def test_a_damaged_memory_is_told(user: User) -> None:
     user.write(user.project / ".opencode-logs/init.json", "{")
     with pytest.raises(ConfigError, match="is damaged; delete it"):
         user.init()
+
+
+def test_everything_in_the_logs_folder_is_for_its_owner_alone(user: User) -> None:
+    user.write(user.config, CONFIG)
+    user.init()
+    logs = user.project / ".opencode-logs"
+    assert logs.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.stat().st_mode & 0o777 for path in logs.iterdir()} == {
+        path.name: 0o600 for path in logs.iterdir()
+    }
