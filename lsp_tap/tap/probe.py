@@ -81,6 +81,7 @@ class _Document:
     def __init__(self, language: str) -> None:
         self.language = language
         self.revision = 0
+        self.is_related_asked = False  # since the last change of any: two that name each other would never end
 
 
 class _Pull:
@@ -150,6 +151,7 @@ class Probe:
                     self._note_static(response.result, now_ms)
                 elif key in self._client_pulls:
                     pulled, _ = self._client_pulls.pop(key)
+                    self._follow_related(response.result, pulled[0][0] if pulled else None, now_ms)
                     if response.error is not None and _is_not_now(response.error):
                         for pull in pulled:
                             self._retry(pull, now_ms)
@@ -178,6 +180,8 @@ class Probe:
             case Response(error=error) if error is not None and _is_not_now(error):
                 if document is not None and document.revision == revision:
                     self._retry(ask.key, now_ms)
+            case Response(result=result):
+                self._follow_related(result, ask.uri, now_ms)
 
     def next_ask(self, now_ms: float) -> Ask | None:
         """What to ask now. It counts as asked when `note_sent` says so."""
@@ -225,6 +229,8 @@ class Probe:
     def _touch(self, uri: str, now_ms: float) -> None:
         self._documents[uri].revision += 1
         self._refreshes = 0
+        for document in self._documents.values():
+            document.is_related_asked = False
         self._schedule(uri, now_ms + SETTLE_MS, is_urgent=True)
         self._schedule_others(uri, now_ms + SETTLE_MS)
 
@@ -253,6 +259,16 @@ class Probe:
         if self._refresh_due_ms is not None and self._refresh_due_ms <= now_ms:
             self._refresh_due_ms = None
             self._schedule_others(None, now_ms)
+
+    def _follow_related(self, result: object, uri: str | None, now_ms: float) -> None:
+        """Ask for the open documents that an answer names as related: what it says of them may not be all."""
+        match result:
+            case {"relatedDocuments": dict(related)}:
+                for other in list(related)[:MAX_OTHERS]:
+                    document = self._documents.get(other)
+                    if other != uri and document is not None and not document.is_related_asked:
+                        document.is_related_asked = True
+                        self._schedule(other, now_ms, is_urgent=False)
 
     def _retry(self, key: _Key, now_ms: float) -> None:
         pull = self._pulls.get(key)

@@ -63,8 +63,8 @@ class Play:
     def answer(self, ask: Ask, **message: Any) -> None:
         self.probe.see_answer(ask.id, {"id": ask.id, **(message or {"result": {"items": []}})}, self.now_ms)
 
-    def settle(self) -> list[str]:
-        """Waits and answers until nothing more is asked; the documents asked for."""
+    def settle(self, **result: Any) -> list[str]:
+        """Waits and answers (with `result`) until nothing more is asked; the documents asked for."""
         uris: list[str] = []
         for _ in range(100):
             asked = self.wait(SETTLE_MS + 1)
@@ -72,7 +72,7 @@ class Play:
                 return uris
             for ask in asked:
                 uris.append(ask.uri)
-                self.answer(ask)
+                self.answer(ask, result={"items": [], **result})
         raise AssertionError("it never stops asking")
 
 
@@ -382,3 +382,19 @@ def test_nonsense_is_passed_by(message: dict[str, Any]) -> None:
     play.server(**message)
     play.open()
     assert len(play.wait(SETTLE_MS)) == 1
+
+
+def test_asks_for_open_documents_that_an_answer_names_as_related() -> None:
+    play = Play(provider={})
+    uris = [f"file:///{number}.py" for number in range(MAX_OTHERS + 3)]
+    for uri in uris:
+        play.open(uri)
+        play.settle()
+    play.change(uris[-1])
+    (first,) = play.wait(SETTLE_MS)
+    related = {uris[0]: {"kind": "full", "items": []}, "file:///not-open.py": {"kind": "full", "items": []}}
+    play.answer(first, result={"items": [], "relatedDocuments": related})
+    asked = play.settle(relatedDocuments={uris[-1]: {"kind": "unchanged", "resultId": "1"}})
+    assert uris[0] in asked, "too long ago touched to be among the others"
+    assert "file:///not-open.py" not in asked
+    assert len(asked) < 2 * len(uris), "two documents that name each other come to an end"
