@@ -20,6 +20,8 @@ def summarise_session(session: SessionFile) -> dict[str, Any]:
     """A session as a row: plain values, camelCase, None where nobody knows."""
     metrics = session.outcome.metrics
     cost = metrics.token_cost
+    counted = (cost.input, cost.output, cost.cache.read, cost.cache.write)
+    known = [count for count in counted if count is not None]
     return {
         "session": session.session_id,
         "when": session.start_time,
@@ -31,7 +33,7 @@ def summarise_session(session: SessionFile) -> dict[str, Any]:
         "errorsIntroduced": metrics.lsp.errors_introduced,
         "freshness": metrics.lsp.freshness,
         "baseline": metrics.lsp.baseline,
-        "tokens": cost.input + cost.output + cost.cache.read + cost.cache.write,
+        "tokens": sum(known) if known else None,
         "duration": metrics.time_to_completion,
         "parent": session.parent_id,
     }
@@ -58,7 +60,7 @@ def print_sessions(console: Console, sessions: Iterable[SessionFile]) -> None:
             Text("yes", "green") if row["success"] else Text("no", "red"),
             _count(row["errorsCleared"]),
             _count(row["errorsIntroduced"]),
-            str(row["tokens"]),
+            _count(row["tokens"]),
             f"{row['duration']:.1f}" if row["duration"] is not None else _UNKNOWN,
             one_line(row["task"] or "", 80),
         )

@@ -179,7 +179,7 @@ class Builder:
         calls = [call for turn in turns for call in turn.calls]
         files, lines = self._find_changes(session, turns)
         tokens = _sum_tokens([m for turn in turns for m in turn.replies])
-        read_in = tokens.input + tokens.cache.read
+        read_in = (tokens.input or 0) + (tokens.cache.read or 0)
         return Outcome(
             success=verdict.success,
             task_completed=verdict.task_completed,
@@ -192,7 +192,7 @@ class Builder:
                 time_to_completion=round(sum(_seconds(t.start_us, t.end_us) or 0 for t in turns), 3),
                 tool_call_count=len(calls),
                 token_cost=tokens,
-                cache_hit_rate=round(tokens.cache.read / read_in, 4) if read_in else None,
+                cache_hit_rate=round((tokens.cache.read or 0) / read_in, 4) if read_in else None,
             ),
             evaluation=evaluate(verdict, lsp, len(calls), files),
         )
@@ -252,9 +252,10 @@ class Builder:
             fields["error"] = call.error
         measure = self._measuring.measure_call(session, call)
         if measure is not None:
-            fields["lsp_diagnostics_before"] = measure.before
-            fields["lsp_diagnostics_after"] = measure.after
             fields["lsp_delta"] = measure.delta
+            if measure.delta.baseline != "none":  # an empty list would say "clean"
+                fields["lsp_diagnostics_before"] = measure.before
+                fields["lsp_diagnostics_after"] = measure.after
         # Optional fields stay unset, so that the file leaves them out.
         return Action.model_construct(**fields)
 
@@ -320,14 +321,20 @@ def _seconds(start_us: int | None, end_us: int | None) -> float | None:
 
 def _sum_tokens(messages: Iterable[Message]) -> TokenCost:
     found = [m.latest.tokens for m in messages if m.latest and m.latest.tokens]
+    caches = [tokens.cache for tokens in found if tokens.cache]
     return TokenCost(
-        input=sum(t.input or 0 for t in found),
-        output=sum(t.output or 0 for t in found),
+        input=_sum_known(tokens.input for tokens in found),
+        output=_sum_known(tokens.output for tokens in found),
         cache=CacheCost(
-            read=sum((t.cache.read or 0) if t.cache else 0 for t in found),
-            write=sum((t.cache.write or 0) if t.cache else 0 for t in found),
+            read=_sum_known(cache.read for cache in caches), write=_sum_known(cache.write for cache in caches)
         ),
     )
+
+
+def _sum_known(counts: Iterable[int | None]) -> int | None:
+    """The sum of what was counted; None where nothing was."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _build_message(message: Message) -> SessionMessage:

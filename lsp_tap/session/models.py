@@ -49,9 +49,9 @@ class Diagnostics(Written):
 class Counted(Written):
     """The same sums as for errors, of another severity."""
 
-    cleared: int
-    introduced: int
-    persisted: int
+    cleared: int | None
+    introduced: int | None
+    persisted: int | None
 
 
 class ClearedFinding(Finding):
@@ -61,12 +61,14 @@ class ClearedFinding(Finding):
 class Delta(Written):
     """What one call did to the errors of all documents, against the state just before it.
 
-    `elapsedMs`: from the text reaching the server to its first report on it; null if there was none.
+    With baseline `none` nobody saw that state: the lists are empty because nothing is known, the counts are null, and
+    the action has no `lspDiagnosticsBefore` and `lspDiagnosticsAfter`. `elapsedMs`: from the text reaching the server
+    to its first report on it; null if there was none.
     """
 
     cleared: tuple[ClearedFinding, ...]
     introduced: tuple[Finding, ...]
-    persisted: int
+    persisted: int | None
     freshness: Freshness
     baseline: Baseline
     elapsed_ms: float | None
@@ -91,9 +93,9 @@ class Action(Written):
 
 
 class ClearanceCounts(Written):
-    fix: int
-    suppression: int
-    deletion: int
+    fix: int | None
+    suppression: int | None
+    deletion: int | None
 
 
 class Lsp(Written):
@@ -116,13 +118,13 @@ class Lsp(Written):
 
 
 class CacheCost(Written):
-    read: int
-    write: int
+    read: int | None
+    write: int | None
 
 
 class TokenCost(Written):
-    input: int
-    output: int
+    input: int | None
+    output: int | None
     cache: CacheCost
 
 
@@ -188,8 +190,8 @@ class Agent(Written):
     name: str | None
     model: str | None
     temperature: float | None
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
 
 
 class ExampleMetadata(Written):

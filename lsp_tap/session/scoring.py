@@ -137,7 +137,7 @@ def evaluate(verdict: Verdict, lsp: Lsp, call_count: int, files: Sequence[str]) 
     level = 1.0
     if lsp.errors_before is not None and lsp.errors_after is not None:
         before = lsp.errors_before
-        after = lsp.errors_after + lsp.cleared_by.suppression + lsp.cleared_by.deletion
+        after = lsp.errors_after + (lsp.cleared_by.suppression or 0) + (lsp.cleared_by.deletion or 0)
         if after > before:
             level = 1 / (1 + after - before)
         elif before:

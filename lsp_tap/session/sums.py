@@ -164,25 +164,31 @@ class Sums:
 
     def build_call_measure(self) -> CallMeasure:
         before, after, persisted = self._find_ends()
+        # What is known of other documents says nothing about an edit of unknown ones.
+        baseline = self._find_baseline() if self.altered_known or not self.unknown else "none"
         touched = {step.uri for step in self.steps}
         touched |= {traced.diagnostic.uri for traced in self.cleared + self.introduced}
         texts = [step for step in self.steps if step.uri is not None]
         elapsed = [(step.settled_us - step.cause.time_us) / 1000 for step in texts if step.settled_us is not None]
+
+        def count(found: Iterable[Diagnostic], severity: Severity) -> int | None:
+            return None if baseline == "none" else len(_only(found, severity))
+
+        kept = [d for d in persisted if d.uri in touched]
         delta = Delta(
             cleared=tuple(
                 ClearedFinding(**self._fields(traced.diagnostic), cleared_by=self._classify(traced))
                 for traced in _errors(self.cleared)
             ),
             introduced=tuple(self._finding(traced.diagnostic) for traced in _errors(self.introduced)),
-            persisted=sum(d.uri in touched for d in _only(persisted, Severity.ERROR)),
+            persisted=count(kept, Severity.ERROR),
             freshness=self._find_freshness(),
-            # What is known of other documents says nothing about an edit of unknown ones.
-            baseline=self._find_baseline() if self.altered_known or not self.unknown else "none",
+            baseline=baseline,
             elapsed_ms=max(elapsed) if elapsed and len(elapsed) == len(texts) else None,
             warnings=Counted(
-                cleared=len(_only(_of(self.cleared), Severity.WARNING)),
-                introduced=len(_only(_of(self.introduced), Severity.WARNING)),
-                persisted=sum(d.uri in touched for d in _only(persisted, Severity.WARNING)),
+                cleared=count(_of(self.cleared), Severity.WARNING),
+                introduced=count(_of(self.introduced), Severity.WARNING),
+                persisted=count(kept, Severity.WARNING),
             ),
             servers=tuple(sorted(self.servers)),
         )
@@ -194,9 +200,10 @@ class Sums:
 
     def build_lsp(self) -> Lsp:
         baseline = self._find_baseline()
-        by: dict[ClearedBy, int] = {"fix": 0, "suppression": 0, "deletion": 0}
-        for traced in _errors(self.cleared):
-            by[self._classify(traced)] += 1
+        by: dict[ClearedBy, int | None] = dict.fromkeys(("fix", "suppression", "deletion"))
+        if baseline != "none":
+            kinds = [self._classify(traced) for traced in _errors(self.cleared)]
+            by = {kind: kinds.count(kind) for kind in by}
 
         def count(found: Iterable[Diagnostic], severity: Severity) -> int | None:
             return None if baseline == "none" else len(_only(found, severity))

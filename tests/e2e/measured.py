@@ -34,6 +34,8 @@ def _describe_call(action: Json) -> str:
     delta = action.get("lspDelta")
     if delta is None:
         return " ".join(words)
+    if delta["baseline"] == "none":
+        return f"{' '.join(words)}: unknown {delta['freshness']}"
     before, after = (len(action[f"lspDiagnostics{end}"]["errors"]) for end in ("Before", "After"))
     counts = f"{before} -> {after} (-{len(delta['cleared'])} +{len(delta['introduced'])} ={delta['persisted']})"
     return f"{' '.join(words)}: {counts} {delta['baseline']} {delta['freshness']}"
@@ -67,7 +69,12 @@ def check_laws(session: Json, *, is_alone: bool) -> None:
     """
     actions = {action["callID"]: action for action in session["toolCalls"]}
     for action in actions.values():
-        if delta := action.get("lspDelta"):
+        delta = action.get("lspDelta")
+        if delta and delta["baseline"] == "none":
+            assert "lspDiagnosticsBefore" not in action
+            assert "lspDiagnosticsAfter" not in action
+            assert (delta["cleared"], delta["introduced"], delta["persisted"]) == ([], [], None)
+        elif delta:
             before, after = (len(action[f"lspDiagnostics{end}"]["errors"]) for end in ("Before", "After"))
             assert before == len(delta["cleared"]) + delta["persisted"], action
             assert after == len(delta["introduced"]) + delta["persisted"], action

@@ -113,7 +113,7 @@ def test_a_file_written_over_unread_has_no_before(opencode: OpenCode) -> None:
     opencode.model.add(call("write", filePath="cart.py", content=ONE_ERROR))
     session = read_session(opencode, play(opencode, calls(edit("cart.py", *MEND_FIRST)), say("Done.")))
     assert describe_calls(session) == [
-        "write cart.py: 0 -> 0 (-0 +0 =0) none fresh",
+        "write cart.py: unknown fresh",
         "edit cart.py: 1 -> 0 (-1 +0 =0) observed fresh",
     ]
     assert describe_turns(session) == ["success: None -> None (-None +None =None) none fresh"]

@@ -40,6 +40,8 @@ def _sum_up_call(action: Action) -> str | None:
     delta = getattr(action, "lsp_delta", None)
     if delta is None:
         return None
+    if delta.baseline == "none":
+        return f"{action.tool}: unknown" + _name_doubts(delta.freshness, delta.baseline)
     how = f" ({', '.join(error.cleared_by for error in delta.cleared)})" if delta.cleared else ""
     line = f"{action.tool}: -{len(delta.cleared)}{how} +{len(delta.introduced)} ={delta.persisted}"
     if delta.warnings.cleared or delta.warnings.introduced:

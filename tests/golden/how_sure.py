@@ -31,7 +31,7 @@ def an_answer_that_never_came_leaves_the_state_stale(client: Client) -> None:
     client.finish()
 
 
-@scenario("silent-clangd", expected="edit: -0 +0 =0, timed-out, none\n turn: unknown, timed-out, none")
+@scenario("silent-clangd", expected="edit: unknown, timed-out, none\n turn: unknown, timed-out, none")
 def a_server_that_never_answers_is_not_a_clean_file(client: Client) -> None:
     read_broken(client, "cart.cpp", CPP)
     client.wait_quiet(1)
@@ -51,7 +51,7 @@ def a_server_that_dies_before_it_answers_is_dead(client: Client) -> None:
 @scenario(
     "clangd",
     expected="""edit: -1 (fix) +0 =1
-                edit: -0 +0 =0, server-dead, none
+                edit: unknown, server-dead, none
                 turn: 2 -1 +0 -> 1, server-dead""",
 )
 def a_server_that_dies_in_the_middle_of_a_turn_knows_nothing_of_what_follows(client: Client) -> None:

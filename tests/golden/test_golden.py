@@ -68,7 +68,7 @@ def find_net(turn: Turn) -> int | None:
     assert lsp.errors_after == lsp.errors_before - cleared + introduced
     assert lsp.errors_persisted == lsp.errors_before - cleared
     by = lsp.cleared_by
-    assert by.fix + by.suppression + by.deletion == lsp.errors_cleared
+    assert sum(count or 0 for count in (by.fix, by.suppression, by.deletion)) == lsp.errors_cleared
     return lsp.errors_after - lsp.errors_before
 
 

@@ -36,7 +36,7 @@ def measure(root: Path, row: Row) -> SessionFile:
     return client.build()
 
 
-def sums_of(action: Action) -> tuple[list[str], int, int]:
+def sums_of(action: Action) -> tuple[list[str], int, int | None]:
     """How each error was cleared, how many came, how many stayed."""
     delta = action.lsp_delta
     return [error.cleared_by for error in delta.cleared], len(delta.introduced), delta.persisted

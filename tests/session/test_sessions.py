@@ -399,3 +399,22 @@ def test_writing_what_is_there_already_leaves_the_numbers_fresh() -> None:
     recorded.finish(reply)
     lsp = recorded.build()[0].turns[0].outcome.metrics.lsp
     assert (lsp.freshness, lsp.baseline, lsp.errors_before) == ("fresh", "observed", 1)
+
+
+def test_what_nobody_observed_is_null_or_absent_and_never_zero() -> None:
+    talk = Conversation()
+    recorded = Recorded(talk)
+    reply = recorded.ask("write it")
+    recorded.start_call(reply, "w1", "write", {"filePath": f"{PROJECT}/a.py"}, before={"a.py": "old\n"})
+    talk.open(A, "bad\n")
+    talk.push(A, lsp_diagnostic(0, "bad"))
+    recorded.end_call(reply, "w1", "write", after={"a.py": "bad\n"})
+    recorded.finish(reply)
+    written = json.loads(encode_json(recorded.build()[0]))
+    (action,) = written["toolCalls"]
+    assert "lspDiagnosticsBefore" not in action
+    assert "lspDiagnosticsAfter" not in action
+    assert action["lspDelta"]["persisted"] is None
+    metrics = written["turns"][0]["outcome"]["metrics"]
+    assert metrics["lsp"]["clearedBy"] == {"fix": None, "suppression": None, "deletion": None}
+    assert metrics["tokenCost"] == {"input": None, "output": None, "cache": {"read": None, "write": None}}
