@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from lsp_tap import cli
+from lsp_tap.cli import traffic
 from lsp_tap.export import formats
 from lsp_tap.export.formats import EXPORT_FORMATS, IMPORT_FORMATS, export_capture
 from lsp_tap.export.traffic import Traffic
@@ -19,8 +19,8 @@ STREAMS = [name for name, chosen in EXPORT_FORMATS.items() if chosen.target == "
 
 
 def test_the_command_line_offers_every_format() -> None:
-    assert set(cli._EXPORT_FORMATS) == set(EXPORT_FORMATS)
-    assert set(cli._IMPORT_FORMATS) == set(IMPORT_FORMATS)
+    assert set(traffic._EXPORT_FORMATS) == set(EXPORT_FORMATS)
+    assert set(traffic._IMPORT_FORMATS) == set(IMPORT_FORMATS)
 
 
 @pytest.mark.parametrize("name", [name for name, chosen in EXPORT_FORMATS.items() if chosen.target != "folder"])

@@ -1,0 +1,1 @@
+"""Recorded sessions of one or many projects -> datasets (extra `lsp-tap[dataset]`)."""

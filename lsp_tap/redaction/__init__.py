@@ -1,0 +1,1 @@
+"""Secrets, user names and home paths out of everything that is exported."""
