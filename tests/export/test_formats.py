@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from lsp_tap.cli import traffic
+from lsp_tap.cli import cli, main, traffic
 from lsp_tap.export import formats
 from lsp_tap.export.formats import EXPORT_FORMATS, IMPORT_FORMATS, export_capture
 from lsp_tap.export.traffic import Traffic
@@ -51,7 +51,7 @@ def test_a_stream_goes_to_standard_output_or_to_a_file_for_its_owner_alone(tmp_p
 @pytest.mark.parametrize("name", [name for name in EXPORT_FORMATS if name not in STREAMS])
 def test_what_is_no_stream_must_be_given_a_place(tmp_path: Path, name: str) -> None:
     Connection(tmp_path).initialize()
-    result = CliRunner().invoke(cli.cli, ["export", "--dir", str(tmp_path), "--to", name])
+    result = CliRunner().invoke(cli, ["export", "--dir", str(tmp_path), "--to", name])
     assert "give -o" in str(result.exception)
 
 
@@ -59,10 +59,10 @@ def test_what_is_no_stream_must_be_given_a_place(tmp_path: Path, name: str) -> N
 def test_a_format_of_one_connection_asks_which(tmp_path: Path, name: str) -> None:
     for server in ("pyright", "ruff"):
         Connection(tmp_path, server).initialize()
-    result = CliRunner().invoke(cli.cli, ["export", "--dir", str(tmp_path), "--to", name])
+    result = CliRunner().invoke(cli, ["export", "--dir", str(tmp_path), "--to", name])
     assert "this capture has several" in str(result.exception)
     assert export(tmp_path, "--to", name, "--server", "ruff").stdout
-    result = CliRunner().invoke(cli.cli, ["export", "--dir", str(tmp_path), "--to", name, "--server", "clangd"])
+    result = CliRunner().invoke(cli, ["export", "--dir", str(tmp_path), "--to", name, "--server", "clangd"])
     assert "there are: pyright, ruff" in str(result.exception)
 
 
@@ -93,10 +93,10 @@ def test_a_connection_in_which_nothing_was_said_is_exported(tmp_path: Path, name
 
 def test_an_import_of_an_unknown_file_says_what_can_be_imported(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello")
-    assert cli.main(["import", str(tmp_path / "x"), "--dir", str(tmp_path)]) == 1
-    assert cli.main(["import", str(tmp_path / "missing"), "--dir", str(tmp_path)]) == 2
+    assert main(["import", str(tmp_path / "x"), "--dir", str(tmp_path)]) == 1
+    assert main(["import", str(tmp_path / "missing"), "--dir", str(tmp_path)]) == 2
     (tmp_path / "empty").mkdir()
-    assert cli.main(["import", str(tmp_path / "empty"), "--dir", str(tmp_path)]) == 1
+    assert main(["import", str(tmp_path / "empty"), "--dir", str(tmp_path)]) == 1
 
 
 def test_a_journal_that_is_compressed_is_exported_the_same(tmp_path: Path) -> None:
