@@ -11,7 +11,10 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(PEERS)/node_modules/.bin:$(PATH)
 help:
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .setup/python .setup/plugin .setup/peers .setup/consumers ## install everything the other targets need
+# Programs that tests look at our output with, or record, as command:package of Debian.
+SYSTEM := chromium:chromium nvim:neovim fc-list:fontconfig
+
+setup: .setup/python .setup/plugin .setup/peers .setup/consumers .setup/system ## install everything the other targets need
 
 .setup/python: pyproject.toml
 	@mkdir -p .setup
@@ -36,6 +39,17 @@ setup: .setup/python .setup/plugin .setup/peers .setup/consumers ## install ever
 	test -x $@/bin/python || $(PYTHON) -m venv $@
 	$@/bin/python -m pip install --quiet --requirement tests/export/consumers/requirements.txt
 	cd tests/export/consumers && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.setup/system: Makefile
+	@mkdir -p .setup
+	@missing=; \
+	for pair in $(SYSTEM); do command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair#*:}"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    $$missing fonts-dejavu-core >/dev/null; \
+	else echo "the tests need these programs (names of Debian's packages):$$missing"; exit 1; fi
 	@touch $@
 
 demo: .setup/python .setup/peers ## the whole chain on a small broken project
