@@ -3,10 +3,11 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := tests/e2e/peers
+CHARTS := lsp_tap/report/charts
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(PEERS)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo test check lint plugin live bench soak audit format clean
+.PHONY: help setup demo test check lint plugin charts live bench soak audit format clean
 
 help:
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,7 +15,7 @@ help:
 # Programs that tests look at our output with, or record, as command:package of Debian.
 SYSTEM := chromium:chromium nvim:neovim fc-list:fontconfig
 
-setup: .setup/python .setup/plugin .setup/peers .setup/consumers .setup/system ## install everything the other targets need
+setup: .setup/python .setup/plugin .setup/charts .setup/peers .setup/consumers .setup/system .setup/basedpyright-1.31.7 ## install everything the other targets need
 
 .setup/python: pyproject.toml
 	@mkdir -p .setup
@@ -25,6 +26,11 @@ setup: .setup/python .setup/plugin .setup/peers .setup/consumers .setup/system #
 .setup/plugin: plugin/package-lock.json
 	@mkdir -p .setup
 	cd plugin && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.setup/charts: $(CHARTS)/package-lock.json
+	@mkdir -p .setup
+	cd $(CHARTS) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .setup/peers: $(PEERS)/package-lock.json
@@ -41,6 +47,11 @@ setup: .setup/python .setup/plugin .setup/peers .setup/consumers .setup/system #
 	cd tests/export/consumers && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# An older version, for replays that must differ.
+.setup/basedpyright-1.31.7: .setup/python
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $@ basedpyright==1.31.7
+	@touch $@
+
 .setup/system: Makefile
 	@mkdir -p .setup
 	@missing=; \
@@ -55,39 +66,48 @@ setup: .setup/python .setup/plugin .setup/peers .setup/consumers .setup/system #
 demo: .setup/python .setup/peers ## the whole chain on a small broken project
 	$(BIN)/lsp-tap demo
 
-test: setup lint plugin ## every check: lint, types, unit, property, golden, plugin, end to end
+test: setup lint plugin charts ## every check: lint, types, unit, property, golden, plugin, end to end
 	$(BIN)/pytest -n 2 -m 'not soak'
 
-check: setup lint plugin ## the inner loop: no real OpenCode, no real servers
+check: setup lint plugin charts ## the inner loop: no real OpenCode, no real servers
 	$(BIN)/pytest -n 2 -m 'not live and not soak'
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --no-warn-unreachable lsp_tap
+	$(BIN)/mypy --platform darwin --no-warn-unreachable lsp_tap
+	$(BIN)/mypy --python-version 3.14 lsp_tap
 	$(BIN)/lint-imports
 
 plugin: setup ## type-check, build and test the plugin
 	cd plugin && npm run --silent check && npm test --silent
+
+charts: setup ## type-check the report's charts, and that the committed script is what they build
+	cd $(CHARTS) && npm run --silent check
 
 live: setup ## only the tests with the real OpenCode and real servers
 	$(BIN)/pytest -n 2 -m live
 
 bench: setup ## what the tap costs, against its peers
 	$(BIN)/python -m tests.bench.relay
+	$(BIN)/python -m tests.bench.writing
 	$(BIN)/python -m tests.bench.inspect
 	$(BIN)/python -m tests.bench.disk
+	$(BIN)/python -m tests.bench.dataset
 
 soak: setup ## long runs
-	$(BIN)/pytest -m soak --timeout=0
+	$(BIN)/pytest -m soak --timeout=0 -rP
 
 audit: setup ## known vulnerabilities in what we depend on (asks the registries)
 	$(BIN)/pip-audit --skip-editable
 	cd plugin && npm audit
+	cd $(CHARTS) && npm audit
 	cd $(PEERS) && npm audit
 
 format: setup
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .setup plugin/node_modules $(PEERS)/node_modules tests/export/consumers/node_modules
+	rm -rf $(VENV) .setup plugin/node_modules $(CHARTS)/node_modules $(PEERS)/node_modules tests/export/consumers/node_modules

@@ -28,10 +28,29 @@ class BadSettings(LspTapError):
         return f"{self.place}: {self.reason}"
 
 
-class Settings(BaseModel):
-    """Everything a user can set. Times in seconds."""
+class Thresholds(BaseModel):
+    """What decides over the success of a turn, and its rewards; the rules are in `lsp_tap.session.scoring`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    time_limit_s: Annotated[float, Field(gt=0)] = 300.0
+    """A turn that took as long, or longer, is no success."""
+    least_tool_calls: Annotated[int, Field(ge=0)] = 1
+    """How many tool calls a success takes."""
+    least_messages: Annotated[int, Field(ge=1)] = 2
+    """How many messages a success takes, the user's included."""
+    net_new_errors: Annotated[int, Field(ge=0)] = 0
+    """How many more LSP errors a success may introduce than it clears."""
+    least_mended: Annotated[int, Field(ge=0)] = 1
+    """How many errors a success must fix where the task was to mend; where there were fewer, all."""
+    error_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """What an error counts in the rewards of steps."""
+    warning_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
+    """What a warning counts there."""
+
+
+class Settings(Thresholds):
+    """Everything a user can set. Times in seconds."""
 
     settle_limit_s: Annotated[float, Field(ge=0, le=600)] = 10.0
     """How long the writer waits for servers that still owe an answer."""

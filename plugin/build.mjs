@@ -7,8 +7,8 @@ const here = import.meta.dirname
 const version = /"(.+)"/.exec(readFileSync(join(here, "..", "lsp_tap", "_version.py"), "utf8"))[1]
 
 const banner = `// The lsp-tap plugin for OpenCode. Generated from plugin/src of lsp-tap ${version}; edits here are lost.
-// It journals tool, message and session events to .opencode-logs/tap (lsp_tap/journal/FORMAT.md) and starts
-// \`lsp-tap write\` when a session comes to rest. It prints nothing, changes nothing and sends nothing anywhere.
+// It journals tool, message and session events to .opencode-logs/tap (lsp_tap/journal/FORMAT.md) and keeps
+// one \`lsp-tap write --follow\` that writes sessions as they come to rest. It prints nothing, changes nothing and sends nothing anywhere.
 
 // How lsp-tap is started. \`lsp-tap init\` puts the absolute command here; LSP_TAP_COMMAND (a JSON array) overrides it.
 const LSP_TAP_COMMAND = ["lsp-tap"];

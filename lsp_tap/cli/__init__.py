@@ -12,7 +12,7 @@ from contextlib import suppress
 import click
 
 from lsp_tap._version import __version__
-from lsp_tap.cli import recording, sessions, traffic
+from lsp_tap.cli import dataset, playback, recording, sessions, traffic, training
 from lsp_tap.errors import LspTapError
 
 
@@ -29,8 +29,11 @@ def cli(debug: bool) -> None:
 
 for command in (
     *(recording.run, recording.init, recording.doctor, recording.write, recording.demo, recording.observe),
-    *(sessions.sessions, sessions.show, sessions.verify, sessions.schema),
-    *(traffic.log, traffic.stats, traffic.export, traffic.import_, traffic.share),
+    *(sessions.sessions, sessions.show, sessions.verify, sessions.score, sessions.report, sessions.schema),
+    *(traffic.log, traffic.inspect, traffic.stats, traffic.export, traffic.import_, traffic.share),
+    *(playback.replay, playback.serve, playback.diff),
+    dataset.dataset,
+    training.optimize,
 ):
     cli.add_command(command)
 

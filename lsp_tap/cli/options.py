@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from lsp_tap.redaction import Redactor
     from lsp_tap.session.build import Builder
+    from lsp_tap.session.recording import Recording
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,6 +29,28 @@ def dir_option(command: Command) -> Command:
 
 def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def redact_option(command: Command) -> Command:
+    return click.option(
+        "--redact/--no-redact",
+        default=True,
+        help="Replace secrets, user names and home paths (the default), or leave all as it was recorded.",
+    )(command)
+
+
+def open_redactor(folder: Path, directories: Iterable[str] = ()) -> Redactor:
+    """One that knows this process's secrets and user, and the values of what was recorded into the logs `folder`."""
+    from lsp_tap.redaction import Redactor
+    from lsp_tap.redaction.environment import select_known
+    from lsp_tap.session.observing import read_marks
+
+    try:
+        marks = read_marks(folder)
+    except OSError as error:
+        click.echo(f"lsp-tap: values of recorded environments are not known: {error}", err=True)
+        marks = None
+    return Redactor(environment=select_known(os.environ), marks=marks, directories=directories)
 
 
 def complete_words(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
@@ -52,6 +77,11 @@ def existing_folder(folder: Path | None) -> Path:
 
 def open_recording(place: Path) -> tuple[Builder, list[str]]:
     """A builder for all that is recorded, and the sessions' ids in the order they were last heard of."""
+    return open_whole_recording(place)[1:]
+
+
+def open_whole_recording(place: Path) -> tuple[Recording, Builder, list[str]]:
+    """The same, and the recording itself."""
     from lsp_tap.config import read_settings
     from lsp_tap.inspect.terminal import one_line
     from lsp_tap.session.build import Builder
@@ -65,8 +95,15 @@ def open_recording(place: Path) -> tuple[Builder, list[str]]:
         click.echo(f"lsp-tap: {recording.dropped} records were lost while recording", err=True)
     found = recording.history.sessions
     ids = sorted(found, key=lambda session_id: (found[session_id].last_us, session_id))
-    limit = read_settings(place).history_limit
-    return Builder(recording.history, recording.timelines, recording.verifications, history_limit=limit), ids
+    settings = read_settings(place)
+    builder = Builder(
+        recording.history,
+        recording.timelines,
+        recording.verifications,
+        history_limit=settings.history_limit,
+        thresholds=settings,
+    )
+    return recording, builder, ids
 
 
 def print_json(value: Any) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lsp_tap.cli.options import complete_words, dir_option, existing_folder, find_folder, json_option, print_json
+
+if TYPE_CHECKING:
+    from lsp_tap.session.writer import WrittenSession
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -24,45 +31,77 @@ def run(arguments: tuple[str, ...]) -> None:
 @click.command()
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
 @click.option("--all", "everything", is_flag=True, help="All recorded sessions (the same as naming none).")
+@click.option(
+    "--follow", is_flag=True, help="Stay, and write each session named in a line of standard input, until its end."
+)
 @dir_option
 @json_option
-def write(sessions: tuple[str, ...], everything: bool, folder: Path | None, as_json: bool) -> None:
+def write(sessions: tuple[str, ...], everything: bool, follow: bool, folder: Path | None, as_json: bool) -> None:
     """(Re)compute session and training files from the journals."""
     from lsp_tap.config import read_settings
-    from lsp_tap.inspect.terminal import clean
     from lsp_tap.journal.retention import Limits
-    from lsp_tap.session.writer import write_sessions
+    from lsp_tap.session.writer import SessionWriter, spare_collector
 
-    if sessions and everything:
-        raise click.UsageError("name sessions or give --all, not both")
+    if everything and (sessions or follow):
+        raise click.UsageError(
+            "name sessions or give --all, not both" if sessions else "give --all or --follow, not both"
+        )
+    spare_collector()
+    if follow:
+        _follow(sessions, find_folder(folder), as_json)
+        return
     place = existing_folder(folder)
     settings = read_settings(place)
-    written = write_sessions(
-        place,
+    written = SessionWriter(place).write(
         sessions or None,
         settle_limit_s=settings.settle_limit_s,
         history_limit=settings.history_limit,
+        thresholds=settings,
         limits=Limits.of(days=settings.keep_days, mb=settings.keep_mb, plain_days=settings.plain_days),
     )
-    rows = [
-        {
-            "session": item.session.session_id,
-            "success": item.session.outcome.success,
-            "sessionFile": str(item.session_path),
-            "trainingFile": str(item.training_path) if item.training_path else None,
-            "kept": item.is_kept,
-        }
-        for item in written
-    ]
+    rows = [_describe(item) for item in written]  # of a year of sessions there is one at a time in memory
     if as_json:
         print_json(rows)
         return
     for row in rows:
-        kept = " (as it was: its journals were pruned)" if row["kept"] else ""
-        click.echo(f"{clean(row['sessionFile'])}{kept}")
-        click.echo(clean(row["trainingFile"] or f"no training file: no turn of {row['session']} was a success"))
+        _print_row(row)
     if not rows:
         click.echo(f"nothing recorded in {place}", err=True)
+
+
+def _describe(item: WrittenSession) -> dict[str, Any]:
+    return {
+        "session": item.session.session_id,
+        "success": item.session.outcome.success,
+        "sessionFile": str(item.session_path),
+        "trainingFile": str(item.training_path) if item.training_path else None,
+        "kept": item.is_kept,
+    }
+
+
+def _print_row(row: dict[str, Any]) -> None:
+    from lsp_tap.inspect.terminal import clean
+
+    kept = " (as it was: its journals were pruned)" if row["kept"] else ""
+    click.echo(f"{clean(row['sessionFile'])}{kept}")
+    click.echo(clean(row["trainingFile"] or f"no training file: no turn of {row['session']} was a success"))
+
+
+def _follow(sessions: tuple[str, ...], place: Path, as_json: bool) -> None:
+    from lsp_tap.errors import complain
+    from lsp_tap.session.following import follow_sessions
+
+    def tell(item: WrittenSession) -> None:
+        if as_json:
+            click.echo(json.dumps(_describe(item)))
+        else:
+            _print_row(_describe(item))
+
+    failed = follow_sessions(place, sys.stdin.fileno(), sessions, tell, complain)
+    if failed:
+        raise click.ClickException(
+            f"{failed} sessions could not be written" if failed > 1 else "a session could not be written"
+        )
 
 
 @click.command()
@@ -158,4 +197,4 @@ def observe(session: str, message: str, folder: Path | None) -> None:
     """Journal the state of the project as a turn starts. The plugin calls it."""
     from lsp_tap.session.observing import write_observation
 
-    write_observation(find_folder(folder), Path.cwd(), session, message)
+    write_observation(find_folder(folder), Path.cwd(), session, message, environment=os.environ)

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from lsp_tap.cli.options import dir_option, existing_folder, json_option, open_recording, print_json
+from lsp_tap.cli.options import (
+    dir_option,
+    existing_folder,
+    json_option,
+    open_recording,
+    open_redactor,
+    open_whole_recording,
+    print_json,
+    redact_option,
+)
 
 
 @click.command()
@@ -90,6 +99,83 @@ def verify(session: str, limit_s: float, folder: Path | None, as_json: bool) -> 
     failed = [f"{server.plan.name}: {server.failure}" for server in verified.servers if server.failure]
     if failed:
         raise click.ClickException(f"could not be measured: {'; '.join(failed)}")
+
+
+@click.command()
+@click.argument("session")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="Where to [default: report-<id>.html in the logs folder].",
+)
+@redact_option
+@dir_option
+@json_option
+def report(session: str, output: Path | None, redact: bool, folder: Path | None, as_json: bool) -> None:
+    """Write a session as one HTML page that needs nothing else: its timeline, every edit with its diff and what that
+    cleared and introduced, the slowest requests.
+
+    SESSION is an id, the beginning of one, or `last`. The page loads nothing from anywhere. Secrets, user names and
+    home paths are replaced unless you say --no-redact.
+    """
+    from lsp_tap.export.formats import describe_left_out
+    from lsp_tap.inspect.terminal import clean, one_line
+    from lsp_tap.report import write_report
+    from lsp_tap.session.writer import find_session
+
+    place = existing_folder(folder)
+    recording, builder, ids = open_whole_recording(place)
+    session_id = find_session(session, ids, place)
+    redactor = open_redactor(place) if redact else None
+    path = write_report(place, recording, builder, session_id, output, redact=redactor.text if redactor else None)
+    if redactor is None:
+        click.echo("lsp-tap: --no-redact: the page shows secrets, user names and home paths as recorded", err=True)
+    elif replaced := describe_left_out(redactor.report, "replaced"):
+        click.echo(f"lsp-tap: {one_line(replaced, 1000)}", err=True)
+    if as_json:
+        print_json({"session": session_id, "file": str(path), "bytes": path.stat().st_size})
+    else:
+        click.echo(clean(path))
+
+
+@click.command()
+@click.argument("sessions_or_files", nargs=-1, metavar="[SESSION|FILE]...")
+@click.option("--write", is_flag=True, help="Replace the session and training files with what is computed now.")
+@dir_option
+@json_option
+def score(sessions_or_files: tuple[str, ...], write: bool, folder: Path | None, as_json: bool) -> None:
+    """Judge recordings again by the rules and thresholds of now, and show what changes.
+
+    SESSION is an id, the beginning of one, or `last`; without any, all recorded sessions. Sessions are computed from
+    their journals where those are there, else from their files. FILE is a session or training file (also one of the
+    older layouts), a folder of such, or a pattern.
+    """
+    from lsp_tap.inspect.scores import list_scores, print_scores
+    from lsp_tap.inspect.terminal import one_line, open_console
+    from lsp_tap.session.judging import Judged, judge_files, judge_recorded
+    from lsp_tap.session.writer import find_session
+
+    files = [name for name in sessions_or_files if "/" in name or name.endswith(".json") or Path(name).exists()]
+    named = [name for name in sessions_or_files if name not in files]
+    judged = judge_files(files, write=write) if files else Judged()
+    if named or not files:
+        place = existing_folder(folder)
+        builder, ids = open_recording(place)
+        wanted = [find_session(name, ids, place) for name in named] or ids
+        recorded = judge_recorded(place, builder, wanted, write=write)
+        judged = Judged(*(getattr(recorded, name) + getattr(judged, name) for name in ("turns", "written", "unread")))
+    if as_json:
+        print_json(list_scores(judged))
+    else:
+        print_scores(open_console(), judged)
+        for path in judged.written:
+            click.echo(one_line(path))
+    for unread in judged.unread:
+        click.echo(f"lsp-tap: {one_line(unread, 1000)}", err=True)
+    if judged.unread and not judged.turns:
+        raise click.ClickException("nothing could be read")
 
 
 @click.command()

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import click
 
-from lsp_tap.cli.options import complete_words, dir_option, find_folder, json_option, print_json
+from lsp_tap.cli.options import (
+    complete_words,
+    dir_option,
+    find_folder,
+    json_option,
+    open_redactor,
+    print_json,
+    redact_option,
+)
 
 _EXPORT_FORMATS = ("lsp-recorder", "lsp-devtools", "inspector", "raw", "har", "chrome", "otlp")
 _IMPORT_FORMATS = ("lsp-recorder", "lsp-devtools", "raw")
@@ -67,6 +75,20 @@ def log(
 
 
 @click.command()
+@click.argument("words", nargs=-1, metavar="[CAPTURE]... [FILTER]...", shell_complete=complete_words)
+@dir_option
+def inspect(words: tuple[str, ...], folder: Path | None) -> None:
+    """Look at LSP traffic full-screen, recorded or live: messages, bodies, answers, tool calls, and how the diagnostics
+    of a document came to be.
+
+    CAPTURE and FILTER as in `lsp-tap log`; `?` shows the keys. Without a CAPTURE, taps that start meanwhile join in.
+    """
+    from lsp_tap.inspect.screen.command import inspect_words
+
+    inspect_words(words, find_folder(folder))
+
+
+@click.command()
 @click.argument("captures", nargs=-1, metavar="[CAPTURE]...", shell_complete=complete_words)
 @dir_option
 @json_option
@@ -104,6 +126,7 @@ def stats(captures: tuple[str, ...], folder: Path | None, as_json: bool) -> None
     default=None,
     help="What the tap asked for itself [default: in har, chrome and otlp, marked; not in the others].",
 )
+@redact_option
 @dir_option
 def export(
     captures: tuple[str, ...],
@@ -111,6 +134,7 @@ def export(
     output: Path | None,
     servers: tuple[str, ...],
     probe_messages: bool | None,
+    redact: bool,
     folder: Path | None,
 ) -> None:
     """Write LSP traffic in another tool's format. CAPTURE as in `lsp-tap log`.
@@ -124,15 +148,23 @@ def export(
       chrome        Chrome's trace events, for ui.perfetto.dev
       otlp          OpenTelemetry spans, as JSON lines
 
-    What a format has no place for is counted on standard error.
+    Secrets, user names and home paths are replaced unless you say --no-redact. What was replaced, and what a format has
+    no place for, is counted on standard error.
     """
-    from lsp_tap.export.formats import export_capture
+    from lsp_tap.export.formats import describe_left_out, export_capture
+    from lsp_tap.export.redacted import find_directories, redact_capture
+    from lsp_tap.inspect.terminal import one_line
     from lsp_tap.journal.capture import open_capture
 
     capture = open_capture(captures, find_folder(folder))
-    left_out = export_capture(capture, format_name, output, servers=servers, probe_messages=probe_messages)
-    if left_out:
-        click.echo(f"lsp-tap: {left_out}", err=True)
+    redactor = open_redactor(find_folder(folder), find_directories(capture)) if redact else None
+    if redactor is None:
+        click.echo("lsp-tap: --no-redact: secrets, user names and home paths are exported as recorded", err=True)
+    with redact_capture(capture, redactor) if redactor else nullcontext(capture) as wanted:
+        left_out = export_capture(wanted, format_name, output, servers=servers, probe_messages=probe_messages)
+    replaced = describe_left_out(redactor.report, "replaced") if redactor else None
+    for line in filter(None, (left_out, replaced)):
+        click.echo(f"lsp-tap: {one_line(line, 1000)}", err=True)
 
 
 @click.command("import")

@@ -6,12 +6,14 @@ import operator
 import re
 from collections.abc import Callable
 from fnmatch import translate
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from lsp_tap.inspect import filter_language as language
-from lsp_tap.inspect.calls import CallIndex
 from lsp_tap.inspect.filter_language import Filter
 from lsp_tap.inspect.flows import Item, decode_uri
+
+if TYPE_CHECKING:
+    from lsp_tap.inspect.calls import CallIndex
 
 Test: TypeAlias = Callable[[Item], bool]
 

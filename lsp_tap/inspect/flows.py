@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote
 
 from lsp_tap.journal import records
-from lsp_tap.journal.reader import Journal, JournalReader, Unreadable, load_json
+from lsp_tap.journal.reader import Journal, JournalReader, Unreadable, load_json, parse_line
 from lsp_tap.wire.exchanges import Direction, Exchanges
 from lsp_tap.wire.messages import Notification, Request, Response, parse_message
 
@@ -59,10 +59,12 @@ class Item:
 
     __slots__ = (
         "_document_at", "_line", "_message", "_message_at", "direction", "id", "kind", "method", "monotonic_us",
-        "probe", "raw_length", "request", "seq", "server", "text", "time_us",
+        "offset", "probe", "raw_length", "request", "seq", "server", "text", "time_us",
     )  # fmt: skip
 
     server: Server
+    offset: int
+    """Where its record begins in the journal."""
     seq: int
     time_us: int
     monotonic_us: int
@@ -79,6 +81,11 @@ class Item:
     _message_at: int
     _document_at: int
     _message: Any
+
+    @property
+    def line(self) -> bytes:
+        """Its line in the journal; empty where it was put together from several records."""
+        return self._line
 
     @property
     def message(self) -> Any:
@@ -141,6 +148,11 @@ class FlowReader:
         self._exchanges: Exchanges[Item] = Exchanges()
 
     @property
+    def offset(self) -> int:
+        """How far the journal was read."""
+        return self._reader.offset
+
+    @property
     def unanswered(self) -> list[Item]:
         """The requests that have no answer so far."""
         return [item for _, _, item in self._exchanges.unanswered]
@@ -153,6 +165,7 @@ class FlowReader:
                 continue
             item = self._read_frame(line)
             if item is not None:
+                item.offset = self._reader.offset - len(line)
                 yield item
                 continue
             yield from self._read_entries(self._reader.step(line))
@@ -162,6 +175,23 @@ class FlowReader:
         yield from self.read_new()
         yield from self._read_entries(self._reader.give_up())
 
+    def read_again(self, record: bytes | records.Record, request: Item | None = None) -> Item | None:
+        """One item out of its order, from its line or its record; `request` is what it answers. None where a line is
+        none of its own: the first of a frame in parts, or nothing of LSP traffic. A reader that does this reads on no
+        more: it forgets what is unanswered."""
+        self._exchanges = Exchanges()
+        item = self._read_frame(record) if isinstance(record, bytes) else None
+        if item is None:
+            entry = parse_line(record) if isinstance(record, bytes) else record
+            if entry is None or isinstance(entry, Unreadable):
+                return None
+            if isinstance(record, bytes) and isinstance(entry, records.Frame) and entry.body_parts is not None:
+                return None
+            item = self._read_record(entry)
+        if item is not None and request is not None and item.kind in ("response", "error"):
+            item.request, item.method = request, request.method
+        return item
+
     def _read_entries(self, entries: Iterable[records.Record | Unreadable]) -> Iterator[Item]:
         for entry in entries:
             if isinstance(entry, Unreadable):
@@ -169,6 +199,7 @@ class FlowReader:
             else:
                 item = self._read_record(entry)
                 if item is not None:
+                    item.offset = self._reader.entry_offset
                     yield item
 
     def _read_frame(self, line: bytes) -> Item | None:

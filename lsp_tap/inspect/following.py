@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -25,14 +25,27 @@ LOOK_EVERY_S: Final = 0.1
 class Following:
     """The live taps of `folder` (the `.opencode-logs`) and all that start; or those of `capture` alone.
 
-    The first look gives the `last` items that were recorded before.
+    The first look gives the `last` items that were recorded before. Who has read what was recorded gives `readers`, of
+    the taps that may write more, and the journals that are `known` with them.
     """
 
-    def __init__(self, folder: Path, capture: Capture | None = None, *, last: int = 10) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        capture: Capture | None = None,
+        *,
+        last: int = 10,
+        readers: Iterable[FlowReader] | None = None,
+        known: Iterable[Path] = (),
+    ) -> None:
         self._folder = folder if capture is None else None
+        if readers is not None:
+            self._readers, self._known = list(readers), set(map(plain_path, known))
+            self._held: list[Item] = []
+            return
         taps = open_folder(folder).taps if capture is None else capture.taps
-        self._readers = [FlowReader(tap) for tap in taps if capture is not None or is_live(tap)]
         self._known = {plain_path(tap.path) for tap in taps}
+        self._readers = [FlowReader(tap) for tap in taps if capture is not None or is_live(tap)]
         earlier = merge_by_time(reader.read_new() for reader in self._readers)
         self._held = list(deque(earlier, maxlen=last))
 

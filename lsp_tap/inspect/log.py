@@ -15,15 +15,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.cells import cell_len, set_cell_size
 
 from lsp_tap.errors import UsageError
-from lsp_tap.inspect.calls import CallIndex
 from lsp_tap.inspect.flows import Item, encode_body
 from lsp_tap.inspect.summary import summarise
 from lsp_tap.inspect.terminal import clean, clean_json, one_line
+
+if TYPE_CHECKING:
+    from lsp_tap.inspect.calls import CallIndex
 
 _RESET: Final = "\x1b[0m"
 _STYLES: Final = {
@@ -31,7 +33,7 @@ _STYLES: Final = {
     "blue": "\x1b[34m", "magenta": "\x1b[35m", "cyan": "\x1b[36m",
 }  # fmt: skip
 _SERVER_STYLES: Final = ("cyan", "magenta", "green", "blue", "yellow")
-_ARROWS: Final = {
+ARROWS: Final = {
     ("client_to_server", False): "→", ("server_to_client", False): "←",
     ("client_to_server", True): "⇒", ("server_to_client", True): "⇐", (None, False): "·",
 }  # fmt: skip
@@ -109,10 +111,10 @@ class LineWriter:
 def _describe(item: Item) -> list[tuple[str, str]]:
     """The columns between the server's name and the summary."""
     is_answer = item.kind in ("response", "error")
-    arrow = _ARROWS.get((item.direction, is_answer), "·")
+    arrow = ARROWS.get((item.direction, is_answer), "·")
     if item.kind in ("stderr", "invalid", "event"):
         return [(f"{arrow} {item.kind}", "red" if item.kind == "invalid" else "yellow")]
-    identity = "" if item.kind == "notification" else f" {_name_id(item)}"
+    identity = "" if item.kind == "notification" else f" {name_id(item)}"
     method = one_line(item.method, 80) if item.method is not None else "answer to nothing asked"
     style = "red" if item.kind == "error" else "bold" if item.kind == "request" else ""
     latency_us = item.latency_us
@@ -124,7 +126,7 @@ def _describe(item: Item) -> list[tuple[str, str]]:
     ]
 
 
-def _name_id(item: Item) -> str:
+def name_id(item: Item) -> str:
     """The tap's own ids are long, so that they are nobody else's; their last part tells them apart."""
     return f"probe {one_line(str(item.id).rpartition(':')[2], 40)}" if item.probe else f"#{one_line(item.id, 40)}"
 
@@ -254,7 +256,7 @@ class TemplateWriter:
             case "direction":
                 return {"client_to_server": "c2s", "server_to_client": "s2c", None: ""}[item.direction]
             case "arrow":
-                return _ARROWS.get((item.direction, item.kind in ("response", "error")), "·")
+                return ARROWS.get((item.direction, item.kind in ("response", "error")), "·")
             case "id":
                 return str(item.id) if item.kind in ("request", "response", "error") else None
             case "latency_ms":

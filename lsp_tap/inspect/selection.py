@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lsp_tap.inspect.calls import CallIndex
 from lsp_tap.inspect.filter_language import ALL, And, Filter, OfSession, Or, join_arguments, parse_filter
 from lsp_tap.inspect.filtering import Test, compile_filter, needs_calls
 from lsp_tap.inspect.flows import FlowReader, Item, merge_by_time
 from lsp_tap.journal.capture import Capture, is_capture_name, open_capture
+
+if TYPE_CHECKING:
+    from lsp_tap.inspect.calls import CallIndex
 
 
 def split_words(words: Sequence[str], folder: Path) -> tuple[list[str], str]:
@@ -55,6 +58,8 @@ def select(words: Sequence[str], folder: Path, *, with_calls: bool = False) -> S
 
     Raises BadFilter and CaptureNotFound.
     """
+    from lsp_tap.inspect.calls import CallIndex  # takes longer to import than all else here
+
     names, text = split_words(words, folder)
     wanted = parse_filter(text)
     capture = open_capture(names, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,10 +197,12 @@ def _is_end(line: bytes) -> bool:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process with that id runs, on this machine."""
+    """Whether a process with that id runs, on this machine. On Windows nobody asks: there signal 0 is Ctrl-C."""
+    if sys.platform == "win32":
+        return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True

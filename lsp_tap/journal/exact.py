@@ -64,6 +64,12 @@ class ExactJournal(Journal):
         return _ExactReader(self.path).read_rest()
 
 
+def read_exact(path: Path, offset: int) -> Entry | None:
+    """The entry whose record begins at `offset`, of a frame in parts the whole one; None where nothing is."""
+    reader = _ExactReader(path, offset=offset)
+    return next((entry for entry in reader.read_rest() if reader.entry_offset == offset), None)
+
+
 @dataclass(frozen=True, slots=True)
 class WirePiece:
     """Bytes of one direction, in their order there. Not `is_exact`: the body as it is known, framed anew."""
@@ -111,8 +117,8 @@ def _as_piece(record: Frame | InvalidBytes, data: bytes, is_exact: bool) -> Wire
 
 
 class _ExactReader(JournalReader):
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, *, offset: int = 0) -> None:
+        super().__init__(path, offset=offset)
         self._bodies: dict[int, bytearray] = {}
 
     def step(self, line: bytes) -> Iterator[Entry]:

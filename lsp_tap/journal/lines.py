@@ -9,17 +9,22 @@ break the *line*, for the strictest reader: Python's parser takes `NaN`, jq's an
 from __future__ import annotations
 
 import json
-from base64 import b64decode, b64encode
 
-GATHER_BYTES = 1 << 20
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GATHER_BYTES = 1 << 18
 """Bodies up to here are embedded whole; larger ones follow in parts, so that nobody has to hold 64 MiB to
-write a line.
+write a line, nor the interpreter for as long as it takes to check them.
 """
 
-PART_BYTES = 1 << 18
+PART_BYTES = 1 << 16
 """A part's size. The tap holds one part at a time, and a frame's header says how many there will be."""
 
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_MAX_DIGITS = 4300  # of an integer that Python's parser takes by default
 
 
 def _refuse_constant(name: str) -> object:
@@ -28,11 +33,27 @@ def _refuse_constant(name: str) -> object:
 
 _loads = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
+# Takes the same texts and builds next to nothing: objects and numbers become True or False as they end.
+_check = json.JSONDecoder(
+    object_pairs_hook=bool, parse_int=bool, parse_float=bool, parse_constant=_refuse_constant
+).decode
+
 
 def parse_json(text: str) -> tuple[object, str | None]:
     """The value, and None; or None, and why `text` is no JSON (RFC 8259) that every reader can take."""
+    return _apply(_loads, text)
+
+
+def check_json(body: bytes, text: str) -> str | None:
+    """Why `text`, which is `body` decoded, is no JSON that every reader can take. Holds no value of it."""
+    if len(body) > _MAX_DIGITS and b"0" * (_MAX_DIGITS + 1) in body.translate(_DIGITS_TO_ZERO):
+        return parse_json(text)[1]
+    return _apply(_check, text)[1]
+
+
+def _apply(decode: Callable[[str], object], text: str) -> tuple[object, str | None]:
     try:
-        return _loads(text), None
+        return decode(text), None
     except RecursionError:
         return None, "nested too deeply"
     except json.JSONDecodeError as error:
@@ -62,8 +83,10 @@ def _frame_fields(direction: str, header: bytes, body_length: int, probe: bool) 
     return fields
 
 
-def encode_frame(direction: str, header: bytes, body: bytes, *, probe: bool = False) -> tuple[bytes, object]:
-    """The fields of a `frame` whose body is here whole, and the message (None when it is not JSON).
+def encode_frame(
+    direction: str, header: bytes, body: bytes, *, probe: bool = False, value_is_wanted: bool = True
+) -> tuple[bytes, object]:
+    """The fields of a `frame` whose body is here whole, and the message (None when it is not JSON or not wanted).
 
     In the fields `message` comes last and is the body's own bytes.
     """
@@ -71,11 +94,11 @@ def encode_frame(direction: str, header: bytes, body: bytes, *, probe: bool = Fa
     try:
         text = body.decode()
     except UnicodeDecodeError as undecodable:
-        fields["body_base64"] = b64encode(body).decode()
+        fields["body_base64"] = _encode_base64(body)
         fields["error"] = f"not UTF-8 at byte {undecodable.start}"
         return encode_fields(fields), None
     json_text = text.removeprefix("\ufeff")
-    value, error = parse_json(json_text)
+    value, error = parse_json(json_text) if value_is_wanted else (None, check_json(body, json_text))
     if error is not None:
         return encode_fields(fields | {"body": text, "error": error}), None
     message = body
@@ -97,7 +120,11 @@ def encode_frame_head(direction: str, header: bytes, body_length: int, *, probe:
 
 
 def encode_part(of: int, part: int, data: bytes) -> bytes:
-    return encode_fields({"of": of, "part": part} | _text_or_base64(data))
+    try:
+        text = json.dumps(data.decode(), ensure_ascii=False)
+    except UnicodeDecodeError:
+        return encode_fields({"of": of, "part": part} | _text_or_base64(data))
+    return b'"of":%d,"part":%d,"text":%s' % (of, part, text.encode())
 
 
 def encode_invalid(direction: str, data: bytes, reason: str) -> bytes:
@@ -109,12 +136,22 @@ def _text_or_base64(data: bytes) -> dict[str, object]:
     try:
         return {"text": data.decode()}
     except UnicodeDecodeError:
-        return {"base64": b64encode(data).decode()}
+        return {"base64": _encode_base64(data)}
+
+
+def _encode_base64(data: bytes) -> str:
+    from base64 import b64encode  # hardly ever needed, and a quarter of a megabyte
+
+    return b64encode(data).decode()
 
 
 def decode_part(text: str | None, base64: str | None) -> bytes:
     """The bytes of a `body_part` or `invalid` record."""
-    return text.encode("utf-8", "surrogatepass") if text is not None else b64decode(base64 or "")
+    if text is not None:
+        return text.encode("utf-8", "surrogatepass")
+    from base64 import b64decode
+
+    return b64decode(base64 or "")
 
 
 def split_character(data: bytes) -> int:

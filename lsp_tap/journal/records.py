@@ -362,6 +362,7 @@ class ProjectObserved(Recorded):
     file_count: int | None = None
     files: tuple[str, ...] = ()
     git: GitObserved | None = None
+    environment_secrets: Any = None
 
 
 # A verification's journal

@@ -146,8 +146,9 @@ def is_finished(journal: Journal) -> bool:
 
 
 def _is_older_than_boot(quiet_s: float) -> bool:
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return clock is not None and quiet_s > time.clock_gettime(clock) + ABANDONED_S
+    if sys.platform != "linux":
+        return False
+    return quiet_s > time.clock_gettime(time.CLOCK_BOOTTIME) + ABANDONED_S
 
 
 def compress_finished(folder: Path, plain_s: float = 0.0) -> list[Path]:
@@ -231,10 +232,10 @@ def _hold(path: Path) -> Iterator[BinaryIO | None]:
 
 
 def _lock(descriptor: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        return True  # Windows: there a file that another process has open cannot be removed
+    if sys.platform == "win32":
+        return True  # there a file that another process has open cannot be removed
+    import fcntl
+
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 
 from lsp_tap.errors import JournalUnavailable
 from lsp_tap.journal.lines import encode_fields, encode_line
 from lsp_tap.journal.place import tap_folder
 
-BATCH_BYTES = 1 << 20
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BATCH_BYTES = 1 << 17
 """A batch that has grown to this is written without waiting for `flush`."""
+
+OPENING = ("tap_started", "server_started")
+"""Kinds that a file of a tap begins with, also one that takes the place of another."""
 
 RETRY_AFTER_US = 250_000
 """A full disk may have room again at any time, and asking costs a system call."""
@@ -68,12 +76,14 @@ def create_file(folder: str, stem: str) -> tuple[int, str]:
 
 def _lock(fd: int) -> None:
     """As long as this process lives nobody compresses or prunes the file (`lsp_tap.journal.retention`)."""
-    try:
-        import fcntl
+    if sys.platform == "win32":
+        return  # there a file that is open cannot be removed
+    import fcntl
 
+    try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (ImportError, OSError):
-        pass  # Windows, or a file system without locks: then the process id tells
+    except OSError:
+        pass  # a file system without locks: then the process id tells
 
 
 def name_server_journal(name: str, started_us: int, pid: int) -> str:
@@ -84,9 +94,13 @@ def name_server_journal(name: str, started_us: int, pid: int) -> str:
 
 
 class JournalWriter:
-    """Appends records to an open file. Not for several threads."""
+    """Appends records to an open file. Not for several threads.
 
-    def __init__(self, fd: int) -> None:
+    `reopen`, unless None, makes a new file (descriptor and path) when somebody has removed this one; the new one
+    begins as this one did, and then says how much was lost with it.
+    """
+
+    def __init__(self, fd: int, reopen: Callable[[], tuple[int, str]] | None = None) -> None:
         self.lost_count = 0
         """Records that are missing from the file; never goes down."""
         self.lost_reason = ""
@@ -94,6 +108,9 @@ class JournalWriter:
         self.failure: str | None = None
         """Why the last write failed, None while writing works."""
         self._fd = fd
+        self._reopen = reopen
+        self._is_removed = False
+        self._opening: list[tuple[str, bytes, int, int]] = []
         self._seq = 0
         self._size = 0
         self._is_torn = False
@@ -108,6 +125,8 @@ class JournalWriter:
         if self._owed.count and not self._lines:
             self._owed_in_batch, self._owed = self._owed, _Loss()
             self._add("dropped", encode_fields(self._owed_in_batch.as_fields()), time_us, monotonic_us)
+        if kind in OPENING:
+            self._opening.append((kind, fields, time_us, monotonic_us))
         seq = self._add(kind, fields, time_us, monotonic_us)
         if self._batch_bytes > BATCH_BYTES:
             self.flush(monotonic_us)
@@ -127,7 +146,10 @@ class JournalWriter:
             return
         kept = 0
         if self.failure is None or monotonic_us >= self._retry_at_us:
-            kept = self._append(lines, monotonic_us)
+            if self._reopen is None or not self._is_gone(len(lines)):
+                kept = self._append(lines, monotonic_us)
+            else:
+                self._begin_again(self._reopen, monotonic_us)
         owed, self._owed_in_batch = self._owed_in_batch, None
         if kept == len(lines):
             return
@@ -136,7 +158,7 @@ class JournalWriter:
             kept = 1
             self._owed.add(owed.count, owed.size_bytes, owed.reason)
         lost = lines[kept:]
-        self.note_lost(len(lost), sum(map(len, lost)), self.failure or "")
+        self.note_lost(len(lost), sum(map(len, lost)), self.failure or self.lost_reason)
 
     def close(self, time_us: int, monotonic_us: int) -> None:
         """Writes what is left, and what is owed if that works now."""
@@ -177,6 +199,35 @@ class JournalWriter:
         self._is_torn = False
         self.failure = None
         return len(lines)
+
+    def _is_gone(self, waiting: int) -> bool:
+        """Whether somebody removed the file; what it held is then lost. `waiting` records are not in it yet."""
+        if not self._is_removed and os.fstat(self._fd).st_nlink == 0:
+            self._is_removed = True
+            self.note_lost(self._seq - waiting, self._size, "the journal was removed")
+            self._seq, self._size, self._is_torn = waiting, 0, False
+        return self._is_removed
+
+    def _begin_again(self, reopen: Callable[[], tuple[int, str]], monotonic_us: int) -> None:
+        """What is waiting, numbered for the old file, is lost with it."""
+        try:
+            fd, path = reopen()
+        except (JournalUnavailable, OSError) as error:
+            self.failure = str(error)
+            self._retry_at_us = monotonic_us + RETRY_AFTER_US
+            return
+        os.close(self._fd)
+        self._fd = fd
+        opening = [
+            encode_line(seq, time_us, since_us, kind, fields)
+            for seq, (kind, fields, time_us, since_us) in enumerate(self._opening)
+        ]
+        if self._append(opening, monotonic_us) == len(opening):
+            self._is_removed = False
+            self._seq += len(opening)
+        else:
+            os.unlink(path)
+            self._size, self._is_torn = 0, False
 
     def _cut_torn_line(self) -> None:
         try:

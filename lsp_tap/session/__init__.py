@@ -7,10 +7,14 @@
     turns        what a person asked, and all that was done about it
     measuring    steps by call and by turn, over all servers
     sums         adding them up
-    scoring      success, its reasons, three scores
+    scoring      success, its reasons, three scores; by `mending` (is the task to mend errors?), `commands` (what tests
+                 and builds came to) and `rewards` (of single steps)
+    outcomes     verdict and numbers; which turns are examples
     build        all of that -> the models of the session and training files
     models       these files
     writer       writing them
+    loading      reading them, and the older layouts: a row a turn
+    rescoring    old recordings by the rules of now; `judging` does it to what is on disk
     repo         the repository as a turn finds it (the only GitPython import); `observing` journals it
 
 What surprised: a turn's numbers are not the sum of its edits' numbers (an error may come and go in between), only their

@@ -19,6 +19,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import permutations
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from pygls.uris import to_fs_path
 
 from lsp_tap.session.history import Call, HistoryFold, SessionHistory
 from lsp_tap.timeline.clearance import is_loosened
+from lsp_tap.timeline.contents import Content
 from lsp_tap.timeline.fold import Change
 from lsp_tap.timeline.steps import READ, FirstSight
 
@@ -37,6 +39,7 @@ READING_TOOLS: Final = frozenset(
 )
 
 
+@lru_cache(maxsize=4096)
 def find_path(uri: str) -> str:
     """The file a uri means, or the uri itself where it is none."""
     return to_fs_path(uri) or uri
@@ -98,7 +101,7 @@ class Attribution:
         self._history = history
         self._by_file: dict[str, list[Call]] = {}
         self._patching: dict[str, list[Call]] = {}
-        for session in history.sessions.values():
+        for session in history.ordered_sessions():
             self._index(session)
 
     def _index(self, session: SessionHistory) -> None:
@@ -122,7 +125,7 @@ class Attribution:
             before = call.files_before.get(path)
             if before is not None and before.existed is False:
                 return FirstSight("created")
-            if before is None or self._history.text_of(before) != change.text:
+            if before is None or self._history.content_of(before) != change.content:
                 return FirstSight("written")
         return READ
 
@@ -131,16 +134,16 @@ class Attribution:
         path, since_us = find_path(change.uri), earlier[-1].time_us if earlier else 0
         inside = self._in_window(path, change)
         if not inside:
-            return Authorship(self._find_late_owner(path, change.text, since_us, change.time_us), False)
+            return Authorship(self._find_late_owner(path, change.content, since_us, change.time_us), False)
         both = _find_pair(inside, change)
         if both is not None:
             return both
         owner = max(inside, key=lambda call: (self._fits(call, path, change), -(call.start_us or 0)))
-        found = self._history.text_of(owner.files_before.get(path))
-        if not earlier or found is None or any(found == version.text for version in earlier):
+        found = self._history.content_of(owner.files_before.get(path))
+        if not earlier or found is None or any(found == version.content for version in earlier):
             return Authorship(owner, True)
         before = self._find_late_owner(path, found, since_us, owner.start_us or change.time_us)
-        return Authorship(owner, True, Unseen(found, before))
+        return Authorship(owner, True, Unseen(found.text, before))
 
     def is_loosening(self, call: Call) -> bool:
         """Whether a call made a checker's configuration report less."""
@@ -151,12 +154,12 @@ class Attribution:
             for path in call.files_after
         )
 
-    def _find_late_owner(self, path: str, text: str, since_us: int, until_us: int) -> Call | None:
+    def _find_late_owner(self, path: str, content: Content, since_us: int, until_us: int) -> Call | None:
         late = [
             call
             for call in self._by_file.get(path, ())
             if self._ended_between(call, since_us, until_us)
-            and self._history.text_of(call.files_after.get(path)) == text
+            and self._history.content_of(call.files_after.get(path)) == content
         ]
         late += [c for c in self._patching.get(path, ()) if self._ended_between(c, since_us, until_us)]
         return max(late, key=lambda call: call.end_us or 0, default=None)
@@ -181,7 +184,7 @@ class Attribution:
         """How surely the text of `change` is this call's: 2 its replacement made, 1 the text it left, 0 not."""
         if change.previous is not None and change.text in _replacements(call.args, change.previous):
             return 2
-        return int(self._history.text_of(call.files_after.get(path)) == change.text)
+        return int(self._history.content_of(call.files_after.get(path)) == change.content)
 
 
 def _find_pair(calls: list[Call], change: Change) -> Authorship | None:

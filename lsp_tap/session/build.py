@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from difflib import SequenceMatcher
 from typing import Any, Final
 
+from lsp_tap.config import Thresholds
+from lsp_tap.journal.records import ErrorNamed
 from lsp_tap.session.attribution import READING_TOOLS, find_files
 from lsp_tap.session.history import Call, HistoryFold, Message, SessionHistory
 from lsp_tap.session.measuring import Measuring
@@ -18,14 +19,9 @@ from lsp_tap.session.models import (
     CacheCost,
     Context,
     Diagnostics,
-    Example,
-    ExampleInput,
     ExampleMetadata,
     ExampleOutput,
     GitStatus,
-    HistoryMessage,
-    Lsp,
-    Metrics,
     Outcome,
     SessionFile,
     SessionMessage,
@@ -33,11 +29,15 @@ from lsp_tap.session.models import (
     TrainingFile,
     Turn,
 )
-from lsp_tap.session.scoring import Verdict, describe_lsp, evaluate, is_success, judge_turn
+from lsp_tap.session.outcomes import build_outcome, judge_session, select_examples
+from lsp_tap.session.ownership import OwnedStep
+from lsp_tap.session.rewards import fold_rewards
+from lsp_tap.session.scoring import TurnFacts, is_success, judge_turn, was_cut_off
 from lsp_tap.session.turns import TurnHistory, find_turns, parse_task
 from lsp_tap.session.verified import Verification
+from lsp_tap.timeline.contents import Content
 from lsp_tap.timeline.fold import ServerTimeline
-from lsp_tap.timeline.texts import split_lines
+from lsp_tap.timeline.linemap import count_changed_lines
 
 RELEVANT_FILES: Final = 20
 SKIPPED_FOLDERS: Final = frozenset(
@@ -53,7 +53,10 @@ def format_time(time_us: float | None) -> str | None:
 
 
 class Builder:
-    """All sessions of one recording. `history_limit`: how many earlier messages an example keeps; None: all."""
+    """All sessions of one recording, judged by `thresholds`.
+
+    `history_limit`: how many earlier messages an example keeps; None: all.
+    """
 
     def __init__(
         self,
@@ -62,8 +65,10 @@ class Builder:
         verifications: Iterable[Verification] = (),
         *,
         history_limit: int | None = None,
+        thresholds: Thresholds | None = None,
     ) -> None:
         self._history = history
+        self._thresholds = thresholds or Thresholds()
         self._measuring = Measuring(history, timelines, verifications)
         self._history_limit = history_limit
 
@@ -71,12 +76,17 @@ class Builder:
         """Whether some of its journals are gone: what `build_session` would give is poorer than what it gave once."""
         return session_id in self._history.pruned
 
+    def list_servers(self, session_id: str) -> list[tuple[ServerTimeline, list[OwnedStep]]]:
+        """The servers of a session as recorded, each with its steps and whose they are. Raises KeyError."""
+        return self._measuring.list_recorded(self._history.sessions[session_id])
+
     def build_session(self, session_id: str) -> SessionFile:
         """The session as a whole, successful or not. Raises KeyError for a session nobody recorded."""
         session = self._history.sessions[session_id]
         found = find_turns(session)
-        turns = tuple(self._build_turn(session, turn) for turn in found)
         calls = [call for turn in found for call in turn.calls]
+        actions = self._build_actions(session, calls)
+        turns = tuple(self._build_turn(session, turn, number, actions) for number, turn in enumerate(found, 1))
         start = session.latest.created_ms if session.latest else None
         parent = session.latest.parent_id if session.latest else None
         return SessionFile(
@@ -91,72 +101,52 @@ class Builder:
             generated=format_time(session.last_us) or "",
             opencode_version=session.latest.client_version if session.latest else None,
             messages=tuple(_build_message(message) for message in session.ordered_messages()),
-            tool_calls=tuple(self._build_action(session, n, call) for n, call in enumerate(calls, 1)),
+            tool_calls=tuple(actions.values()),
             turns=turns,
             context=turns[0].context
             if turns
             else self._build_context(session, None, Diagnostics(errors=(), warnings=())),
-            outcome=self._build_session_outcome(session, found, turns),
+            outcome=self._build_session_outcome(session, found, turns, tuple(actions.values())),
         )
 
     def build_training(self, session: SessionFile) -> TrainingFile | None:
         """The successful turns as examples; None when there is none."""
-        actions = {action.call_id: action for action in session.tool_calls}
-        messages = [message for message in session.messages if message.content]
-        examples = []
-        for turn in session.turns:
-            if not turn.outcome.success:
-                continue
-            at = next((n for n, m in enumerate(messages) if m.message_id == turn.message_id), 0)
-            earlier = messages[:at] if self._history_limit is None else messages[:at][-self._history_limit :]
-            examples.append(
-                Example(
-                    input=ExampleInput(
-                        task=turn.task,
-                        context=turn.context,
-                        conversation_history=tuple(
-                            HistoryMessage(role=m.role, content=m.content, timestamp=m.timestamp) for m in earlier
-                        ),
-                    ),
-                    actions=tuple(_number(actions[call], n) for n, call in enumerate(turn.actions, 1)),
-                    output=turn.output,
-                    outcome=turn.outcome,
-                    agent=turn.agent,
-                    metadata=turn.metadata,
-                )
-            )
-        if not examples:
-            return None
-        return TrainingFile(
-            schema_version=SCHEMA_VERSION,
-            session=session.session_id,
-            generated=session.generated,
-            total_examples=len(examples),
-            total_turns=len(session.turns),
-            successful_turns=len(examples),
-            overall_success=session.outcome.success,
-            total_tool_calls=len(session.tool_calls),
-            outcome=session.outcome,
-            examples=tuple(examples),
-        )
+        return select_examples(session, self._history_limit)
 
-    def _build_turn(self, session: SessionHistory, turn: TurnHistory) -> Turn:
+    def _build_turn(
+        self, session: SessionHistory, turn: TurnHistory, number: int, actions: Mapping[str, Action]
+    ) -> Turn:
         lsp, at_start = self._measuring.measure_span(session, turn.start_us, turn.end_us, turn.limit_us, turn.calls)
-        verdict = judge_turn(session, turn, lsp)
+        files, lines = self._find_changes(session, [turn])
+        errors, last = _find_errors(session, turn), turn.last_reply
+        facts = TurnFacts(
+            task=parse_task(turn.user.text),
+            messages=1 + len(turn.replies),
+            finish=last.latest.finish if last and last.latest else None,
+            errors=errors,
+            actions=tuple(actions[call.call_id] for call in turn.calls),
+            seconds=(turn.end_us - turn.start_us) / 1e6,
+            lsp=lsp,
+            at_start=at_start.errors,
+            files_modified=len(files),
+        )
+        verdict = judge_turn(facts, self._thresholds)
+        outcome = build_outcome(facts, verdict, lines, _sum_tokens(turn.replies))
         replies = [m.latest for m in turn.replies if m.latest]
         parameters = [
             p for p in session.parameters if turn.start_us <= p.time_us < turn.limit_us and p.agent != "title"
         ]
         tokens = _sum_tokens(turn.replies)
         return Turn(
-            task=parse_task(turn.user.text),
+            task=facts.task,
             message_id=turn.user.message_id,
-            outcome=self._build_outcome(session, [turn], verdict, lsp),
+            **({"errors": errors} if errors else {}),
+            outcome=outcome,
             actions=tuple(call.call_id for call in turn.calls),
             context=self._build_context(session, turn, at_start),
             output=ExampleOutput(
-                response=turn.last_reply.text if turn.last_reply else "",
-                final_message=turn.last_reply.message_id if turn.last_reply else None,
+                response=last.text if last else "",
+                final_message=last.message_id if last else None,
             ),
             agent=Agent(
                 name=replies[-1].agent if replies else None,
@@ -170,52 +160,34 @@ class Builder:
                 session_id=session.session_id,
                 duration=_seconds(turn.start_us, turn.end_us),
                 message_count=1 + len(turn.replies),
+                turn=number,
             ),
-        )
-
-    def _build_outcome(
-        self, session: SessionHistory, turns: Sequence[TurnHistory], verdict: Verdict, lsp: Lsp
-    ) -> Outcome:
-        calls = [call for turn in turns for call in turn.calls]
-        files, lines = self._find_changes(session, turns)
-        tokens = _sum_tokens([m for turn in turns for m in turn.replies])
-        read_in = (tokens.input or 0) + (tokens.cache.read or 0)
-        return Outcome(
-            success=verdict.success,
-            task_completed=verdict.task_completed,
-            reasons=verdict.reasons,
-            metrics=Metrics(
-                lsp_errors_cleared=bool(lsp.errors_before) and (lsp.errors_after or 0) < (lsp.errors_before or 0),
-                lsp=lsp,
-                files_modified=len(files),
-                lines_changed=lines,
-                time_to_completion=round(sum(_seconds(t.start_us, t.end_us) or 0 for t in turns), 3),
-                tool_call_count=len(calls),
-                token_cost=tokens,
-                cache_hit_rate=round((tokens.cache.read or 0) / read_in, 4) if read_in else None,
-            ),
-            evaluation=evaluate(verdict, lsp, len(calls), files),
         )
 
     def _build_session_outcome(
-        self, session: SessionHistory, found: Sequence[TurnHistory], turns: Sequence[Turn]
+        self,
+        session: SessionHistory,
+        found: Sequence[TurnHistory],
+        turns: Sequence[Turn],
+        actions: tuple[Action, ...],
     ) -> Outcome:
-        """A session succeeded when a turn used tools and every turn that did succeeded."""
         start, end = (found[0].start_us, found[-1].end_us) if found else (0, 0)
         calls = [call for turn in found for call in turn.calls]
-        lsp, _ = self._measuring.measure_span(session, start, end, float("inf"), calls)
-        working = [turn for turn in turns if turn.actions or not turn.outcome.task_completed]
-        failed = tuple(
-            f"turn {number}: {reason}"
-            for number, turn in enumerate(turns, 1)
-            if turn in working and not turn.outcome.success
-            for reason in turn.outcome.reasons
+        lsp, at_start = self._measuring.measure_span(session, start, end, float("inf"), calls)
+        files, lines = self._find_changes(session, found)
+        facts = TurnFacts(
+            task="\n".join(turn.task for turn in turns),
+            messages=sum(1 + len(turn.replies) for turn in found),
+            finish=None,
+            errors=(),
+            actions=actions,
+            seconds=sum(_seconds(t.start_us, t.end_us) or 0 for t in found),
+            lsp=lsp,
+            at_start=at_start.errors,
+            files_modified=len(files),
         )
-        success = bool(working) and not failed
-        good = f"{len(working)} of {len(turns)} turns used tools, all succeeded"
-        reasons = failed or ((good, describe_lsp(lsp)) if success else ("no turn used a tool",))
-        completed = bool(turns) and turns[-1].outcome.task_completed
-        return self._build_outcome(session, found, Verdict(success, completed, reasons), lsp)
+        tokens = _sum_tokens([m for turn in found for m in turn.replies])
+        return build_outcome(facts, judge_session(turns, lsp), lines, tokens)
 
     def _build_context(self, session: SessionHistory, turn: TurnHistory | None, at_start: Diagnostics) -> Context:
         observed = session.observed.get(turn.user.message_id) if turn else None
@@ -236,6 +208,15 @@ class Builder:
             file_count=observed.file_count if observed else None,
         )
 
+    def _build_actions(self, session: SessionHistory, calls: Sequence[Call]) -> dict[str, Action]:
+        """The calls by their ids, in order, with their rewards."""
+        actions = [self._build_action(session, step, call) for step, call in enumerate(calls, 1)]
+        rewards = fold_rewards(actions, self._thresholds)
+        return {
+            action.call_id: action.model_copy(update={"reward": reward})
+            for action, reward in zip(actions, rewards, strict=True)
+        }
+
     def _build_action(self, session: SessionHistory, step: int, call: Call) -> Action:
         fields: dict[str, Any] = {
             "step": step,
@@ -244,12 +225,20 @@ class Builder:
             "args": call.args,
             "result": call.output,
             "success": is_success(call),
+            "status": call.status,
             "timestamp": format_time(call.start_us),
             "duration": _seconds(call.start_us, call.end_us),
             "files": tuple(_relative(find_files(call, session.directory), session.directory)),
         }
         if call.error is not None:
             fields["error"] = call.error
+        message = session.messages.get(call.message_id or "")
+        if message is not None:
+            fields["message_id"] = message.message_id
+            if message.calls[:1] == [call.call_id] and message.text:
+                fields["thought"] = message.text
+        if call.exit_code is not None or was_cut_off(call):
+            fields["exit_code"] = call.exit_code
         measure = self._measuring.measure_call(session, call)
         if measure is not None:
             fields["lsp_delta"] = measure.delta
@@ -264,12 +253,12 @@ class Builder:
 
         From the texts the plugin read; else from the client's own sum; None where nobody knows.
         """
-        first: dict[str, str | None] = {}
-        last: dict[str, str | None] = {}
+        first: dict[str, Content | None] = {}
+        last: dict[str, Content | None] = {}
         for call in (call for turn in turns for call in turn.calls if call.status == "completed"):
             for path in find_files(call, session.directory):
-                first.setdefault(path, self._history.text_of(call.files_before.get(path)))
-                last[path] = self._history.text_of(call.files_after.get(path))
+                first.setdefault(path, self._history.content_of(call.files_before.get(path)))
+                last[path] = self._history.content_of(call.files_after.get(path))
         summed = {
             os.path.normpath(os.path.join(session.directory, change.file)): change
             for turn in turns
@@ -292,15 +281,18 @@ class Builder:
         return files, total
 
 
-def count_changed_lines(before: str, after: str) -> int:
-    """Lines added plus lines removed."""
-    old, new = split_lines(before), split_lines(after)
-    codes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-    return sum(i2 - i1 + j2 - j1 for tag, i1, i2, j1, j2 in codes if tag != "equal")
+def _find_errors(session: SessionHistory, turn: TurnHistory) -> tuple[str, ...]:
+    """The errors of the model's replies, and the session's while the turn lasted."""
+    replied = [reply.latest.error for reply in turn.replies if reply.latest]
+    raised = [e.error for e in session.errors if turn.start_us <= e.time_us < turn.limit_us]
+    found = [f"model error {_name_error(error)}" for error in replied if error]
+    found += [f"session error {_name_error(error)}" for error in raised if error]
+    return tuple(dict.fromkeys(found))
 
 
-def _number(action: Action, step: int) -> Action:
-    return action.model_copy(update={"step": step})
+def _name_error(error: ErrorNamed) -> str:
+    text = f"{error.name or 'unknown'}: {error.message}" if error.message else error.name or "unknown"
+    return " ".join(text.split())[:200]
 
 
 def _name_files(call: Call, directory: str) -> list[str]:

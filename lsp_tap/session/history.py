@@ -6,10 +6,18 @@ Texts are kept by hash and looked up when asked for. Times are wall clock in mic
 
 from __future__ import annotations
 
+import zlib
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from lsp_tap.journal import records
+from lsp_tap.timeline.contents import EMPTY_CONTENT, Content, ContentPool
+
+_LIKELY: Final = 4
+_LONG: Final = 1024
+"""Characters from which on a text that is only written again is worth packing."""
 
 
 @dataclass(slots=True)
@@ -22,7 +30,7 @@ class Call:
     message_id: str | None = None
     status: str = "pending"
     args: Any = None
-    output: str | None = None
+    packed_output: str | bytes | None = None  # what tools print is most of a client's journal
     error: str | None = None
     metadata: Any = None
     exit_code: int | None = None
@@ -31,6 +39,16 @@ class Call:
     files_before: dict[str, records.FileState] = field(default_factory=dict)
     files_after: dict[str, records.FileState] = field(default_factory=dict)
     diagnostics: Any = None  # what the client itself said; an oracle for tests, never a source
+
+    @property
+    def output(self) -> str | None:
+        packed = self.packed_output
+        return zlib.decompress(packed).decode("utf-8", "surrogatepass") if isinstance(packed, bytes) else packed
+
+    @output.setter
+    def output(self, text: str | None) -> None:
+        is_long = text is not None and len(text) >= _LONG
+        self.packed_output = zlib.compress(text.encode("utf-8", "surrogatepass"), 1) if text and is_long else text
 
     @property
     def child_session_id(self) -> str | None:
@@ -103,19 +121,32 @@ class SessionHistory:
 class HistoryFold:
     """Feed it the records of all client journals in time order."""
 
-    def __init__(self) -> None:
+    def __init__(self, contents: ContentPool | None = None) -> None:
+        """`contents` are shared with other folds that may know the same texts."""
         self.sessions: dict[str, SessionHistory] = {}
-        self.texts: dict[str, str] = {}
+        self.texts: dict[str, Content] = {}
+        self._contents = contents or ContentPool()
+        self._files: dict[tuple[object, ...], records.FileState] = {}
+        self._named: deque[str] = deque(maxlen=_LIKELY)  # hashes of the texts that were named last
         self.pruned: set[str] = set()
         """Sessions that are not recorded any more: of some of their journals only the heads are left."""
 
     def text_of(self, state: records.FileState | None) -> str | None:
         """The text of a file as the plugin read it; None where it is not known, "" where it did not exist."""
+        content = self.content_of(state)
+        return None if content is None else content.text
+
+    def content_of(self, state: records.FileState | None) -> Content | None:
+        """The same, to be compared."""
         if state is None:
             return None
         if state.existed is False:
-            return ""
+            return EMPTY_CONTENT
         return self.texts.get(state.sha256) if state.sha256 else None
+
+    def ordered_sessions(self) -> list[SessionHistory]:
+        """By their ids: which was heard of first depends on when the journals were read."""
+        return [self.sessions[session_id] for session_id in sorted(self.sessions)]
 
     def find_family(self, session: SessionHistory) -> dict[str, SessionHistory]:
         """The session and the sub-agents' sessions below it, by id."""
@@ -123,7 +154,7 @@ class HistoryFold:
         while True:
             more = {
                 child.session_id: child
-                for child in self.sessions.values()
+                for child in self.ordered_sessions()
                 if child.session_id not in family and child.latest is not None and child.latest.parent_id in family
             }
             if not more:
@@ -134,7 +165,9 @@ class HistoryFold:
         """Take in one record of the journal that `client` opened."""
         match record:
             case records.TextStored():
-                self.texts[record.sha256] = record.text
+                # What a call left is like what it found, which it named last.
+                self.texts[record.sha256] = self._contents.add(record.text, map(self.texts.get, self._named))
+                self._named.append(record.sha256)
                 return
             case records.Pruned():
                 self.pruned.update(record.session_ids)
@@ -168,11 +201,12 @@ class HistoryFold:
                 call = self._call(session, record.call_id, record.tool)
                 call.args = record.args if call.args is None else call.args
                 call.start_us = call.start_us or record.time_us
-                call.files_before = {file.path: file for file in record.files} or call.files_before
+                self._named.extend(file.sha256 for file in record.files if file.sha256)
+                call.files_before = self._keep_files(record.files) or call.files_before
             case records.ToolFinished():
                 call = self._call(session, record.call_id, record.tool)
                 call.end_us = record.time_us
-                call.files_after = {file.path: file for file in record.files} or call.files_after
+                call.files_after = self._keep_files(record.files) or call.files_after
                 call.diagnostics = record.diagnostics
             case records.ToolUpdated():
                 self._tool_updated(session, record)
@@ -206,6 +240,14 @@ class HistoryFold:
         if record.status in ("completed", "error"):
             ended = int(record.end_ms * 1000) if record.end_ms is not None else record.time_us
             call.end_us = max(call.end_us or 0, ended)
+
+    def _keep_files(self, files: Iterable[records.FileState]) -> dict[str, records.FileState]:
+        """By path. What one call left is what the next one finds, and is kept once."""
+        kept = (
+            self._files.setdefault((f.path, f.existed, f.sha256, f.bytes, f.skipped), f) if not f.model_extra else f
+            for f in files
+        )
+        return {file.path: file for file in kept}
 
     def _message(self, session: SessionHistory, message_id: str) -> Message:
         return session.messages.setdefault(message_id, Message(message_id, session.session_id))

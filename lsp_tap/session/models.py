@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-SCHEMA_VERSION: Final = "2.0"
+SCHEMA_VERSION: Final = "2.1"
+"""2.1: `correctness` may be null; actions have `status`, `exitCode`, `reward`, `messageId`, `thought`."""
 
 _ABSENT: Final[Any] = None
 """The value in Python of a field that may be left out of the file, where it is never `null`."""
@@ -46,12 +47,19 @@ class Diagnostics(Written):
     warnings: tuple[Finding, ...]
 
 
+class ClearanceCounts(Written):
+    fix: int | None
+    suppression: int | None
+    deletion: int | None
+
+
 class Counted(Written):
-    """The same sums as for errors, of another severity."""
+    """The same sums as for errors, of another severity. `clearedBy` is there where something was cleared."""
 
     cleared: int | None
     introduced: int | None
     persisted: int | None
+    cleared_by: ClearanceCounts = _ABSENT
 
 
 class ClearedFinding(Finding):
@@ -77,12 +85,22 @@ class Delta(Written):
 
 
 class Action(Written):
+    """One tool call. `status`: the client's (`completed`, `error`; what else there is was left unfinished). `exitCode`:
+    of a command; null if it was cut off. `reward`: see `lsp_tap.session.rewards`; null is unknown. `messageId`: of the
+    reply that made it; calls of one reply are one step. `thought`: what that reply said, at its first call.
+    """
+
     step: int
     tool: str
     call_id: Annotated[str, Field(alias="callID")]
     args: Any
     result: str | None
     success: bool
+    status: str = _ABSENT
+    exit_code: int | None = _ABSENT
+    reward: float | None = _ABSENT
+    message_id: str = _ABSENT
+    thought: str = _ABSENT
     timestamp: str | None
     duration: float | None
     error: str = _ABSENT
@@ -90,12 +108,6 @@ class Action(Written):
     lsp_diagnostics_before: Diagnostics = _ABSENT
     lsp_diagnostics_after: Diagnostics = _ABSENT
     lsp_delta: Delta = _ABSENT
-
-
-class ClearanceCounts(Written):
-    fix: int | None
-    suppression: int | None
-    deletion: int | None
 
 
 class Lsp(Written):
@@ -129,6 +141,10 @@ class TokenCost(Written):
 
 
 class Metrics(Written):
+    """`compilationSuccess`, `testsPass`: what the last build and the last test run came to; absent where the agent ran
+    none, null where the exit code does not tell.
+    """
+
     lsp_errors_cleared: bool
     lsp: Lsp
     files_modified: int
@@ -137,10 +153,14 @@ class Metrics(Written):
     tool_call_count: int
     token_cost: TokenCost
     cache_hit_rate: float | None
+    compilation_success: bool | None = _ABSENT
+    tests_pass: bool | None = _ABSENT
 
 
 class Evaluation(Written):
-    correctness: Score
+    """Formulas: `lsp_tap.session.scoring`. Without any evidence `correctness` is null."""
+
+    correctness: Score | None
     efficiency: Score
     minimal_edits: Score
 
@@ -195,10 +215,13 @@ class Agent(Written):
 
 
 class ExampleMetadata(Written):
+    """`turn`: which one of the session, from 1."""
+
     timestamp: str | None
     session_id: str
     duration: float | None
     message_count: int
+    turn: int = _ABSENT
 
 
 class Example(Written):
@@ -238,8 +261,11 @@ class SessionMessage(Written):
 
 
 class Turn(Written):
+    """`errors`: of the model's replies and the session, while it lasted; absent where there were none."""
+
     task: str
     message_id: str
+    errors: tuple[str, ...] = _ABSENT
     outcome: Outcome
     actions: tuple[str, ...]
     context: Context

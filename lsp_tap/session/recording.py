@@ -1,25 +1,42 @@
-"""A project's recording: all journals of one folder, folded, and folded on as they grow."""
+"""A project's recording: all journals of one folder, folded, and folded on as they grow.
+
+Folding on must come to what folding anew would. It does as long as every fold got its records in the order in which
+folding anew reads them: journal by journal, in the order of their start. What breaks that is rare (a journal was
+replaced, or a process goes on with a session or a server that another one took over) and makes the recording
+*outdated*: it has to be read anew.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from lsp_tap.journal import records
+from lsp_tap.journal.capture import is_running
 from lsp_tap.journal.reader import Journal, JournalReader, Unreadable, read_folder, read_journal
 from lsp_tap.journal.retention import Candidate, is_finished
 from lsp_tap.journal.stored import plain_path
 from lsp_tap.session.history import HistoryFold
 from lsp_tap.session.measuring import is_of
 from lsp_tap.session.verified import Verification, fold_verification
+from lsp_tap.timeline.contents import ContentPool
 from lsp_tap.timeline.fold import ServerFold, ServerTimeline
+
+_Rank: TypeAlias = tuple[int, str]
+"""Where a journal is in the order of reading: when it started, and its name."""
 
 
 @dataclass(slots=True)
 class _Followed:
     reader: JournalReader
     pid: int | None
+    rank: _Rank
+    journal: Journal
+    stored: tuple[int, int] | None = None  # device and inode of the file it was read from last
+    is_superseded: bool = False  # another process goes on where it was
     fold: ServerFold | None = None
     client: records.ClientStarted | None = None
     ended: bool = False
@@ -27,15 +44,20 @@ class _Followed:
 
     def is_live(self) -> bool:
         """Whether more may come: not ended by a record, and its recorder still runs."""
-        return not self.ended and self.pid is not None and _is_running(self.pid)
+        return not self.ended and self.pid is not None and is_running(self.pid)
 
 
 @dataclass(slots=True)
 class Recording:
-    """`folder` is the `.opencode-logs`. `read` takes in what is new; `problems` are the places that cannot be read."""
+    """`folder` is the `.opencode-logs`. `read` takes in what is new; `problems` are the places that cannot be read.
+
+    `is_outdated`: what was read since the first time does not go behind what was read before; see above.
+    """
 
     folder: Path
-    history: HistoryFold = field(default_factory=HistoryFold)
+    contents: ContentPool = field(default_factory=ContentPool)
+    history: HistoryFold = field(init=False)
+    is_outdated: bool = False
     problems: list[tuple[Path, Unreadable]] = field(default_factory=list)
     dropped: int = 0
     _journals: dict[Path, _Followed] = field(default_factory=dict)
@@ -44,6 +66,12 @@ class Recording:
     _verified: dict[Path, tuple[tuple[int, int], Verification | None]] = field(default_factory=dict)
 
     _heads: set[Path] = field(default_factory=set)  # journals that were pruned
+    _ranks: dict[str, _Rank] = field(default_factory=dict)  # of the newest client journal, by session
+    _newest: dict[str, _Rank] = field(default_factory=dict)  # of the newest journal, by kind
+    _was_read: bool = False
+
+    def __post_init__(self) -> None:
+        self.history = HistoryFold(self.contents)
 
     @property
     def timelines(self) -> list[ServerTimeline]:
@@ -62,15 +90,33 @@ class Recording:
     def read(self) -> bool:
         """Take in what the journals hold now. True if there was anything new."""
         news = []
-        for journal in read_folder(self.folder / "tap"):
+        known = {path: followed.journal for path, followed in self._journals.items()}
+        found = read_folder(self.folder / "tap", known)
+        self._look_for_changes(found)
+        for journal in found:
+            path = plain_path(journal.path)
             if journal.kind == "verified":
                 news.append(self._read_verified(journal))
-            elif journal.is_begun and (path := plain_path(journal.path)) not in self._journals:
-                followed = self._journals[path] = self._follow(path, journal.first)
+            elif journal.is_begun and path not in self._journals:
+                followed = self._journals[path] = self._follow(path, journal)
                 if followed.client is not None:  # at once: its sessions say which servers go together
                     news.append(self._read_one(followed))
         news += [self._read_one(followed) for followed in self._journals.values()]
+        self._was_read = True
         return any(news)
+
+    def _look_for_changes(self, found: Iterable[Journal]) -> None:
+        """Notice journals that are gone, cut, or in another file: it may hold less, if they were pruned."""
+        stored = {plain_path(journal.path): journal.path for journal in found}
+        gone = (self._journals.keys() | self._verified.keys()) - stored.keys()
+        self.is_outdated = self.is_outdated or bool(gone)
+        for path, followed in self._journals.items():
+            status = _stat(stored.get(path, path))
+            identity = _identify(status)
+            is_replaced = followed.stored is not None and identity != followed.stored
+            is_cut = status is not None and stored.get(path) == path and status.st_size < followed.reader.offset
+            self.is_outdated = self.is_outdated or is_replaced or is_cut
+            followed.stored = identity
 
     def _read_verified(self, journal: Journal) -> bool:
         """Read a verification, which is replaced as a whole, unless it is the one already read."""
@@ -90,28 +136,31 @@ class Recording:
         self._verified[path] = identity, fold_verification(recorded)
         return True
 
-    def _follow(self, path: Path, first: records.Record | None) -> _Followed:
-        match first:
-            case records.TapStarted():
-                return _Followed(JournalReader(path), first.pid, fold=self._find_fold(first))
-            case records.ClientStarted():
-                return _Followed(JournalReader(path), first.pid, client=first)
-        return _Followed(JournalReader(path), None)
+    def _follow(self, path: Path, journal: Journal) -> _Followed:
+        first, rank = journal.first, (journal.first.time_us if journal.first else 0, path.name)
+        if rank < self._newest.get(journal.kind, rank):
+            self.is_outdated = True
+        self._newest[journal.kind] = rank
+        followed = _Followed(JournalReader(path), None, rank, journal, _identify(_stat(journal.path)))
+        if isinstance(first, records.TapStarted):
+            followed.pid, followed.fold = first.pid, self._find_fold(first)
+        elif isinstance(first, records.ClientStarted):
+            followed.pid, followed.client = first.pid, first
+        return followed
 
     def _find_fold(self, started: records.TapStarted) -> ServerFold:
         """The fold of that server. One that was started again, after its end, goes on in the same fold: by its client,
         or by another process in which a session of that client was resumed."""
         client = started.client_pid or started.parent_pid
-        earlier = [
-            self._servers.get((started.name, started.cwd, pid)) for pid in self._clients_sharing_sessions(client)
-        ]
-        fold = max(filter(None, earlier), key=lambda fold: fold.timeline.last_time_us, default=None)
-        if fold is not None:
-            for followed in self._journals.values():
-                if followed.fold is fold:
-                    self._read_one(followed)
+        clients = self._clients_sharing_sessions(client)
+        earlier = [fold for pid in clients if (fold := self._servers.get((started.name, started.cwd, pid))) is not None]
+        for followed in self._journals.values():
+            if followed.fold in earlier:
+                self._read_one(followed)
+                followed.is_superseded = True
+        fold = max(earlier, key=lambda fold: fold.timeline.last_time_us, default=None)
         if fold is None or fold.timeline.last_time_us > started.time_us:
-            fold = ServerFold(started.name)
+            fold = ServerFold(started.name, self.contents)
             self._folds.append(fold)
         self._servers[started.name, started.cwd, client] = fold
         return fold
@@ -121,9 +170,11 @@ class Recording:
         return {client}.union(*shared)
 
     def _read_one(self, followed: _Followed) -> bool:
-        new = False
-        for entry in followed.reader.read_new():
-            new = True
+        reader, fold = followed.reader, followed.fold
+        offset = reader.offset
+        if _has_size(reader.path, offset):
+            return False
+        for entry in reader.read_new() if fold is None else reader.read_wanted(fold.choose):
             match entry:
                 case Unreadable():
                     self.problems.append((followed.reader.path, entry))
@@ -138,13 +189,28 @@ class Recording:
                     continue
                 case _:
                     pass
-            if followed.fold is not None:
-                followed.fold.step(entry)
+            if fold is not None:
+                fold.step(entry)
             else:
-                self.history.step(entry, followed.client)
-                if (session_id := getattr(entry, "session_id", None)) is not None:
-                    followed.session_ids.add(session_id)
-        return new
+                self._step_history(entry, followed)
+        if reader.offset != offset and followed.is_superseded:
+            self.is_outdated = True
+        return reader.offset != offset
+
+    def _step_history(self, entry: records.Record, followed: _Followed) -> None:
+        self.history.step(entry, followed.client)
+        session_id = getattr(entry, "session_id", None)
+        if session_id is None:
+            return
+        is_new = session_id not in followed.session_ids
+        followed.session_ids.add(session_id)
+        if followed.client is None:
+            return
+        rank = self._ranks.setdefault(session_id, followed.rank)
+        self._ranks[session_id] = followed.rank
+        # Another client goes on with the session: it may be known only now that their servers go together.
+        goes_on = is_new and followed.rank > rank and self._was_read
+        self.is_outdated = self.is_outdated or followed.rank < rank or goes_on
 
     def list_prunable(self) -> list[Candidate]:
         """The finished journals of which more than the head is left, each with the sessions that need it."""
@@ -194,9 +260,19 @@ class Recording:
         changed for them.
         """
         return any(
-            followed.fold is not None and followed.is_live() and _owes(followed.fold.timeline, since_us)
+            followed.fold is not None and _owes(followed.fold, since_us) and followed.is_live()
             for followed in self._journals.values()
         )
+
+
+def _identify(status: os.stat_result | None) -> tuple[int, int] | None:
+    return None if status is None else (status.st_dev, status.st_ino)
+
+
+def _has_size(path: Path, size_bytes: int) -> bool:
+    """Whether there is nothing to read behind that place, for sure."""
+    status = _stat(path)
+    return status is not None and status.st_size == size_bytes
 
 
 def _stat(path: Path) -> os.stat_result | None:
@@ -206,24 +282,9 @@ def _stat(path: Path) -> os.stat_result | None:
         return None
 
 
-def _owes(timeline: ServerTimeline, since_us: int) -> bool:
-    if not timeline.changes or timeline.changes[-1].time_us < since_us:
-        return False
-    if timeline.pulls_unanswered:
-        return True
-    last = {change.uri: change for change in timeline.changes if change.order > timeline.started_order}
-    reported = {report.change for report in timeline.reports}
-    return any(change.altered and change not in reported for change in last.values())
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+def _owes(fold: ServerFold, since_us: int) -> bool:
+    changes = fold.timeline.changes
+    return bool(changes) and changes[-1].time_us >= since_us and fold.owes()
 
 
 def read_recording(folder: Path) -> Recording:

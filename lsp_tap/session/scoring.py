@@ -1,40 +1,74 @@
 """Whether a turn was a success, why, and three scores in [0, 1].
 
 A turn is a success when every rule below holds. None of them reads the words of an answer or of a tool's output: the
-project this one succeeds took "error" in a text for a failure and "done" for a success.
+project this one succeeds took "error" in a text for a failure and "done" for a success. The numbers are settings
+(`lsp_tap.config.Thresholds`: lsp-tap.toml or the environment); `lsp-tap score` judges old recordings by those of now.
 
-| rule | evidence |
-|---|---|
-| no session or model error | the reply's error, session errors inside the turn |
-| the model finished | the last reply's finish reason is `stop` |
-| a tool was used, and two messages | tool calls, messages |
-| under five minutes | first message to last completion |
-| nothing left running | part states |
-| no failed call left unrepaired | a later call of that tool on that file (or, without a file, of that tool) succeeded |
-| no net new errors | LSP errors introduced <= cleared |
+| rule | evidence | setting |
+|---|---|---|
+| no session or model error | the reply's error, session errors inside the turn | |
+| the model finished | the last reply's finish reason is `stop` | |
+| a tool was used | tool calls | least_tool_calls = 1 |
+| two messages | the user's and the replies | least_messages = 2 |
+| under five minutes | first message to last completion | time_limit_s = 300 |
+| nothing left running | the calls' status | |
+| no failed call left unrepaired | a later call on that file (or, without a file, of that tool) succeeded | |
+| no net new errors | LSP errors introduced - cleared | net_new_errors = 0 |
+| what was to be mended is mended | LSP errors cleared by fixing, not by suppression or deletion | least_mended = 1 |
 
-Scores, of the errors before `b` and after `a`, where errors that were only suppressed or deleted count as still there:
+The last rule is for turns whose task is to mend: `lsp_tap.session.mending` says which. What counts is the turn as a
+whole or, if that is more, its calls one by one: an error that somebody else introduced meanwhile, and the turn mended,
+is neither introduced nor cleared by the turn, and yet was mended. The last two claim nothing where
+the errors are unknown (baseline `none`), and the last one nothing where the answer is not fresh: the reasons then say
+so. Tests and builds decide over no success; they are in the reasons and in correctness.
 
-- correctness = l if the task was completed, else 0.3 l;
-  l = 1 / (1 + a - b) for a > b;  1 for a = b = 0 or nothing known;  0.7 + 0.3 (b - a) / b otherwise.
-  It depends on the two ends only, so breaking and mending again gains nothing, and it never rises with `a`.
-- efficiency = clamp(ideal / calls, 0.1, 1), ideal: 2 + 1 a modified file.
-- minimalEdits = min(1, 3 / files modified).
+Scores, where b errors were there before, i were introduced, f cleared by fixing (not by suppression or deletion), and
+n = i - f is what is left over:
+
+- correctness = c x t x l
+  c = 1 if the task was completed (the model finished, without an error), else 0.3
+  t = 0.5 if the last test run or the last build failed, else 1
+  l = base / (1 + n)                 for n > 0
+      base + (1 - base) x (-n) / b   otherwise (-n is at most b), and base itself for b = 0
+  base = 1 for b = 0, 0.3 if the task was to mend, else 0.7
+  null where nothing is known: no LSP errors, no test run, no build; l = 1 where only the LSP errors are unknown.
+  One more error cleared never lowers it, one more introduced never raises it. It depends on the ends of the turn alone,
+  so breaking and mending again gains nothing; nor does suppressing or deleting.
+- efficiency = clamp((2 + files modified) / calls, 0.1, 1), 1 without a call. One more call never raises it.
+- minimalEdits = min(1, 3 / files modified), 1 without a file. One more file never raises it.
+
+The rewards of single steps are in `lsp_tap.session.rewards`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from lsp_tap.journal.records import ErrorNamed
-from lsp_tap.session.attribution import find_files
-from lsp_tap.session.history import Call, SessionHistory
-from lsp_tap.session.models import Evaluation, Lsp
-from lsp_tap.session.turns import TurnHistory
+from lsp_tap.config import Thresholds
+from lsp_tap.session.commands import Checks, find_command, sum_up_checks
+from lsp_tap.session.history import Call
+from lsp_tap.session.mending import is_mending
+from lsp_tap.session.models import Action, Evaluation, Finding, Lsp
 
-TIME_LIMIT_S: Final = 300
+DEFAULTS = Thresholds()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFacts:
+    """All that a turn is judged by. `errors`: the model's and the session's, in words. `finish`: of the last reply.
+    `at_start`: the LSP errors as the turn began.
+    """
+
+    task: str
+    messages: int
+    finish: str | None
+    errors: tuple[str, ...]
+    actions: tuple[Action, ...]
+    seconds: float
+    lsp: Lsp
+    at_start: tuple[Finding, ...]
+    files_modified: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +80,75 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def judge_turn(session: SessionHistory, turn: TurnHistory, lsp: Lsp) -> Verdict:
+def judge_turn(facts: TurnFacts, thresholds: Thresholds = DEFAULTS) -> Verdict:
     """Apply the rules to one turn."""
-    stopped = _find_interruptions(session, turn)
+    stopped = _find_interruptions(facts)
     failed = list(stopped)
-    if not turn.calls:
-        failed.append("no tool was used")
-    if not turn.replies:
-        failed.append("fewer than two messages")
-    seconds = (turn.end_us - turn.start_us) / 1e6
-    if seconds >= TIME_LIMIT_S:
-        failed.append(f"took {seconds:.0f} s, over {TIME_LIMIT_S} s")
-    failed += [f"{call.tool} failed and was not repaired: {_why(call)}" for call in find_unrepaired(session, turn)]
-    net = (lsp.errors_introduced or 0) - (lsp.errors_cleared or 0)
-    if net > 0:
-        failed.append(f"{net} net new LSP error{'s' * (net > 1)}")
+    calls = len(facts.actions)
+    if calls < thresholds.least_tool_calls:
+        failed.append("no tool was used" if not calls else f"{calls} tool calls, under {thresholds.least_tool_calls}")
+    if facts.messages < thresholds.least_messages:
+        failed.append(f"fewer than {_spell(thresholds.least_messages)} messages")
+    if facts.seconds >= thresholds.time_limit_s:
+        failed.append(f"took {facts.seconds:.0f} s, over {thresholds.time_limit_s:g} s")
+    failed += [
+        f"{action.tool} failed and was not repaired: {_why(action)}" for action in find_unrepaired(facts.actions)
+    ]
+    net = (facts.lsp.errors_introduced or 0) - (facts.lsp.errors_cleared or 0)
+    if net > thresholds.net_new_errors:
+        failed.append(f"{_count(net, 'net new LSP error')}")
+    mending = _judge_mending(facts, thresholds)
+    failed += [mending.reason] if mending.failed else []
     if failed:
-        return Verdict(False, not stopped and bool(turn.replies), tuple(failed))
-    count = len(turn.calls)
-    return Verdict(True, True, ("finish reason is stop", f"{count} tool call{'s' * (count > 1)}", describe_lsp(lsp)))
+        return Verdict(False, not stopped and facts.messages > 1, tuple(failed))
+    spoke = ["finish reason is stop", _count(calls, "tool call"), describe_lsp(facts.lsp)]
+    spoke += [mending.reason] if mending.reason else []
+    spoke += describe_checks(run_checks(facts.actions))
+    return Verdict(True, True, tuple(spoke))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mending:
+    failed: bool
+    reason: str
+
+
+def _judge_mending(facts: TurnFacts, thresholds: Thresholds) -> _Mending:
+    if not is_mending(facts.task, facts.at_start):
+        return _Mending(False, "")
+    lsp, by = facts.lsp, facts.lsp.cleared_by
+    wanted = min(thresholds.least_mended, lsp.errors_before or 0)
+    fixed = max(by.fix or 0, _sum_fixed(facts.actions))
+    if fixed and fixed >= wanted:
+        return _Mending(False, f"the task is to mend, and {_count(fixed, 'error')} {_was(fixed)} fixed")
+    if lsp.errors_before is None or by.fix is None or lsp.freshness != "fresh":
+        return _Mending(False, "the task is to mend, and whether it was is unknown")
+    if not wanted:
+        return _Mending(False, "")
+    others = [f"{count} only by {how}" for how, count in (("suppression", by.suppression), ("deletion", by.deletion))
+              if count]  # fmt: skip
+    cleared = f"{fixed or 'no'} error{'s' * (fixed > 1)} {_was(fixed)} fixed"
+    few = "" if wanted == 1 else f", under {wanted}"
+    return _Mending(True, ", ".join([f"the task is to mend, and {cleared}{few}", *others]))
+
+
+def _sum_fixed(actions: Sequence[Action]) -> int:
+    """Errors fixed less introduced, call by call: what somebody else broke during the turn, and it mended, is in it."""
+    deltas = [action.lsp_delta for action in actions if "lsp_delta" in action.model_fields_set]
+    fixed = sum(error.cleared_by == "fix" for delta in deltas for error in delta.cleared)
+    return fixed - sum(len(delta.introduced) for delta in deltas)
+
+
+def _was(count: int) -> str:
+    return "were" if count > 1 else "was"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _spell(count: int) -> str:
+    return "two" if count == 2 else str(count)
 
 
 def describe_lsp(lsp: Lsp) -> str:
@@ -79,72 +163,100 @@ def describe_lsp(lsp: Lsp) -> str:
     )
 
 
-def _find_interruptions(session: SessionHistory, turn: TurnHistory) -> list[str]:
+def describe_checks(checks: Checks) -> list[str]:
+    """What the last test run and the last build came to, in words."""
+    words = {True: "passed", False: "failed", None: "ended nobody knows how"}
+    said = [f"the last test run {words[checks.tests_pass]}"] if checks.has_tests else []
+    return said + ([f"the last build {words[checks.compilation_success]}"] if checks.has_build else [])
+
+
+def _find_interruptions(facts: TurnFacts) -> list[str]:
     """What kept the model from finishing."""
-    replied = [reply.latest.error for reply in turn.replies if reply.latest]
-    raised = [e.error for e in session.errors if turn.start_us <= e.time_us < turn.limit_us]
-    found = [f"model error {_name(error)}" for error in replied if error]
-    found += [f"session error {_name(error)}" for error in raised if error]
-    last = turn.last_reply
-    finish = last.latest.finish if last and last.latest else None
-    if last is None:
+    found = list(facts.errors)
+    if facts.messages < 2:
         found.append("no reply")
-    elif finish != "stop":
-        found.append(f"finish reason is {finish or 'missing'}, not stop")
-    found += [f"{call.tool} was left {call.status}" for call in turn.calls if call.status not in ("completed", "error")]
+    elif facts.finish != "stop":
+        found.append(f"finish reason is {facts.finish or 'missing'}, not stop")
+    unfinished = ((action.tool, get_status(action)) for action in facts.actions)
+    found += [f"{tool} was left {status}" for tool, status in unfinished if status not in ("completed", "error")]
     return list(dict.fromkeys(found))
 
 
-def _name(error: ErrorNamed) -> str:
-    text = f"{error.name or 'unknown'}: {error.message}" if error.message else error.name or "unknown"
-    return " ".join(text.split())[:200]
+def get_status(action: Action) -> str:
+    """The client's word; files of before it was written have only `error` and `success`."""
+    if "status" in action.model_fields_set:
+        return action.status
+    return "error" if "error" in action.model_fields_set else "completed"
+
+
+def was_cut_off(call: Call) -> bool:
+    """A command that was aborted or timed out is `completed`, too, with an exit code that is null."""
+    return isinstance(call.metadata, dict) and call.metadata.get("exit", 0) is None
 
 
 def is_success(call: Call) -> bool:
-    """By part state and exit code, never by words; the client runs unknown and denied tools as `invalid`.
-
-    A command that was cut off (aborted, timed out) is `completed`, too, with an exit code that is null.
-    """
-    was_cut_off = isinstance(call.metadata, dict) and call.metadata.get("exit", 0) is None
-    return call.status == "completed" and not call.exit_code and not was_cut_off and call.tool != "invalid"
+    """By part state and exit code, never by words; the client runs unknown and denied tools as `invalid`."""
+    return call.status == "completed" and not call.exit_code and not was_cut_off(call) and call.tool != "invalid"
 
 
-def find_unrepaired(session: SessionHistory, turn: TurnHistory) -> list[Call]:
+def find_unrepaired(actions: Sequence[Action]) -> list[Action]:
     """Failed calls that no later call made good. An exit code alone is no failure: a search may find nothing."""
     found = []
-    for number, call in enumerate(turn.calls):
-        if call.status != "error" and call.tool != "invalid":
+    for number, action in enumerate(actions):
+        if get_status(action) != "error" and action.tool != "invalid":
             continue
-        files = set(find_files(call, session.directory))
-        later = [c for c in turn.calls[number + 1 :] if is_success(c)]
-        if not any(_repairs(session, c, call, files) for c in later):
-            found.append(call)
+        later = [other for other in actions[number + 1 :] if other.success]
+        if not any(_repairs(other, action) for other in later):
+            found.append(action)
     return found
 
 
-def _repairs(session: SessionHistory, later: Call, failed: Call, files: set[str]) -> bool:
-    if files:
-        return bool(files.intersection(find_files(later, session.directory)))
+def _repairs(later: Action, failed: Action) -> bool:
+    if failed.files:
+        return bool(set(failed.files).intersection(later.files))
     return failed.tool in ("invalid", later.tool)
 
 
-def _why(call: Call) -> str:
-    return " ".join((call.error or call.output or "no reason given").split())[:160]
+def _why(action: Action) -> str:
+    error = action.error if "error" in action.model_fields_set else None
+    return " ".join((error or action.result or "no reason given").split())[:160]
 
 
-def evaluate(verdict: Verdict, lsp: Lsp, call_count: int, files: Sequence[str]) -> Evaluation:
+def run_checks(actions: Sequence[Action]) -> Checks:
+    """What the test and build commands among the calls came to. A command without a known exit code is unknown."""
+    runs = []
+    for action in actions:
+        command = find_command(action.args)
+        if command is not None and (get_status(action) == "completed" or "exit_code" in action.model_fields_set):
+            runs.append((command, action.exit_code if "exit_code" in action.model_fields_set else None))
+    return sum_up_checks(runs)
+
+
+def evaluate(facts: TurnFacts, verdict: Verdict) -> Evaluation:
     """The three scores."""
-    level = 1.0
-    if lsp.errors_before is not None and lsp.errors_after is not None:
-        before = lsp.errors_before
-        after = lsp.errors_after + (lsp.cleared_by.suppression or 0) + (lsp.cleared_by.deletion or 0)
-        if after > before:
-            level = 1 / (1 + after - before)
-        elif before:
-            level = 0.7 + 0.3 * (before - after) / before
-    ideal = 2 + len(files)
+    calls, files = len(facts.actions), facts.files_modified
     return Evaluation(
-        correctness=round(level if verdict.task_completed else 0.3 * level, 4),
-        efficiency=round(min(1.0, max(0.1, ideal / call_count)) if call_count else 1.0, 4),
-        minimal_edits=round(min(1.0, 3 / len(files)) if files else 1.0, 4),
+        correctness=_measure_correctness(facts, verdict),
+        efficiency=round(min(1.0, max(0.1, (2 + files) / calls)) if calls else 1.0, 4),
+        minimal_edits=round(min(1.0, 3 / files) if files else 1.0, 4),
     )
+
+
+def _measure_correctness(facts: TurnFacts, verdict: Verdict) -> float | None:
+    checks, lsp = run_checks(facts.actions), facts.lsp
+    results = (checks.tests_pass, checks.compilation_success)
+    if lsp.errors_before is None and results == (None, None):
+        return None
+    level = 1.0
+    if lsp.errors_before is not None:
+        base = 1.0 if not lsp.errors_before else 0.3 if is_mending(facts.task, facts.at_start) else 0.7
+        level = measure_level(lsp.errors_before, lsp.errors_introduced or 0, lsp.cleared_by.fix or 0, base)
+    return round((1.0 if verdict.task_completed else 0.3) * (0.5 if False in results else 1.0) * level, 4)
+
+
+def measure_level(before: int, introduced: int, fixed: int, base: float) -> float:
+    """l of the formula above."""
+    net = introduced - fixed
+    if net > 0:
+        return base / (1 + net)
+    return base + (1 - base) * min(before, -net) / before if before else base

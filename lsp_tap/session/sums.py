@@ -5,6 +5,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from lsp_tap.session.attribution import find_path
@@ -21,10 +22,10 @@ from lsp_tap.session.models import (
 )
 from lsp_tap.session.ownership import OwnedStep
 from lsp_tap.timeline.clearance import ClearedBy, classify_clearance
+from lsp_tap.timeline.contents import Content
 from lsp_tap.timeline.diagnostics import Diagnostic, Severity
-from lsp_tap.timeline.linemap import LineMap
 from lsp_tap.timeline.span import Traced, fold_span
-from lsp_tap.timeline.steps import FRESHNESS_ORDER, Freshness, Step
+from lsp_tap.timeline.steps import FRESHNESS_ORDER, Freshness, Step, map_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Sums:
 
     def _fields(self, diagnostic: Diagnostic) -> dict[str, Any]:
         path = find_path(diagnostic.uri)
-        relative = os.path.relpath(path, self.directory) if is_within(path, self.directory) else path
+        relative = _find_relative(path, self.directory)
         return {
             "file": relative,
             "line": diagnostic.line + 1,
@@ -142,7 +143,12 @@ class Sums:
         uri, step = traced.at_step.uri, traced.step
         if id(step) in self._loosening:
             return "suppression"
-        return classify_clearance(traced.at_step, LineMap(step.before[uri].text, step.after[uri].text))
+        return _classify_between(traced.at_step, step.before[uri].content, step.after[uri].content)
+
+    def _count_kinds(self, severity: Severity) -> ClearanceCounts:
+        kinds = [self._classify(traced) for traced in self.cleared if traced.diagnostic.severity is severity]
+        by = {kind: kinds.count(kind) for kind in ("fix", "suppression", "deletion")}
+        return ClearanceCounts(**by)
 
     def _find_ends(self) -> tuple[list[Diagnostic], list[Diagnostic], list[Diagnostic]]:
         """Before, after and persisted as one call saw them. Where it shares a step, what the other one did came first
@@ -175,6 +181,13 @@ class Sums:
             return None if baseline == "none" else len(_only(found, severity))
 
         kept = [d for d in persisted if d.uri in touched]
+        warnings = Counted(
+            cleared=count(_of(self.cleared), Severity.WARNING),
+            introduced=count(_of(self.introduced), Severity.WARNING),
+            persisted=count(kept, Severity.WARNING),
+        )
+        if warnings.cleared:
+            warnings = warnings.model_copy(update={"cleared_by": self._count_kinds(Severity.WARNING)})
         delta = Delta(
             cleared=tuple(
                 ClearedFinding(**self._fields(traced.diagnostic), cleared_by=self._classify(traced))
@@ -185,11 +198,7 @@ class Sums:
             freshness=self._find_freshness(),
             baseline=baseline,
             elapsed_ms=max(elapsed) if elapsed and len(elapsed) == len(texts) else None,
-            warnings=Counted(
-                cleared=count(_of(self.cleared), Severity.WARNING),
-                introduced=count(_of(self.introduced), Severity.WARNING),
-                persisted=count(kept, Severity.WARNING),
-            ),
+            warnings=warnings,
             servers=tuple(sorted(self.servers)),
         )
         return CallMeasure(
@@ -200,10 +209,7 @@ class Sums:
 
     def build_lsp(self) -> Lsp:
         baseline = self._find_baseline()
-        by: dict[ClearedBy, int | None] = dict.fromkeys(("fix", "suppression", "deletion"))
-        if baseline != "none":
-            kinds = [self._classify(traced) for traced in _errors(self.cleared)]
-            by = {kind: kinds.count(kind) for kind in by}
+        unknown = ClearanceCounts(fix=None, suppression=None, deletion=None)
 
         def count(found: Iterable[Diagnostic], severity: Severity) -> int | None:
             return None if baseline == "none" else len(_only(found, severity))
@@ -222,7 +228,7 @@ class Sums:
             warnings_persisted=count(self.persisted, Severity.WARNING),
             external_cleared=count(_of(self.external_cleared), Severity.ERROR),
             external_introduced=count(_of(self.external_introduced), Severity.ERROR),
-            cleared_by=ClearanceCounts(**by),
+            cleared_by=unknown if baseline == "none" else self._count_kinds(Severity.ERROR),
             baseline=baseline,
             freshness=self._find_freshness(),
             servers=tuple(sorted(self.servers)),
@@ -240,6 +246,17 @@ def _only(found: Iterable[Diagnostic], severity: Severity) -> list[Diagnostic]:
 def _errors(found: Iterable[Traced]) -> list[Traced]:
     errors = (traced for traced in found if traced.diagnostic.severity is Severity.ERROR)
     return sorted(errors, key=lambda traced: traced.diagnostic)
+
+
+# A call, its turn, its session and each later writing of them ask the same.
+@lru_cache(maxsize=1024)
+def _classify_between(diagnostic: Diagnostic, before: Content | None, after: Content | None) -> ClearedBy:
+    return classify_clearance(diagnostic, map_lines(before, after))
+
+
+@lru_cache(maxsize=4096)
+def _find_relative(path: str, directory: str) -> str:
+    return os.path.relpath(path, directory) if is_within(path, directory) else path
 
 
 def is_within(path: str, directory: str) -> bool:

@@ -7,20 +7,23 @@ no longer justifies is removed.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from filelock import FileLock
 from pydantic import ValidationError
 
+from lsp_tap.config import Thresholds
 from lsp_tap.errors import LspTapError, complain
 from lsp_tap.journal.files import replace_file
 from lsp_tap.journal.retention import Limits, compress_finished, measure_usage, plan_pruning, prune_journal
@@ -54,7 +57,7 @@ class SessionPruned(LspTapError):
         self.session_id, self.folder = session_id, folder
 
     def __str__(self) -> str:
-        path = _find_paths(self.folder, self.session_id)[0]
+        path = find_paths(self.folder, self.session_id)[0]
         return f"the journals of {self.session_id} were pruned, and {path} cannot be read"
 
 
@@ -109,6 +112,7 @@ def write_sessions(
     *,
     settle_limit_s: float = 0.0,
     history_limit: int | None = None,
+    thresholds: Thresholds | None = None,
     limits: Limits | None = None,
 ) -> list[WrittenSession]:
     """(Re)compute the files of the given sessions, or of all, in `folder` (the `.opencode-logs`).
@@ -120,27 +124,92 @@ def write_sessions(
     Raises SessionNotRecorded, SessionPruned for a given one without a file, JournalUnavailable where the folder is a
     symbolic link, and OSError where it cannot be written.
     """
-    create_folder(str(folder))
-    recording = Recording(folder)
-    wait_settled(recording, settle_limit_s)
-    with FileLock(folder / "tap" / ".write.lock", mode=0o600):
-        recording.read()
-        builder = Builder(recording.history, recording.timelines, recording.verifications, history_limit=history_limit)
-        wanted = sorted(recording.history.sessions) if session_ids is None else list(session_ids)
-        for session_id in wanted:
-            if session_id not in recording.history.sessions:
-                raise SessionNotRecorded(session_id, folder)
-        written = []
-        for session_id in wanted:
-            if not builder.is_pruned(session_id):
-                written.append(_write_session(folder, builder, session_id))
-                continue
-            with suppress(*(() if session_ids is not None else (SessionPruned,))):
-                written.append(_keep_session(folder, session_id))
-        if limits is not None:
-            done = {item.session.session_id for item in written}
-            _tidy(recording, limits, done, lambda session_id: _write_session(folder, builder, session_id))
-        return written
+    return list(
+        SessionWriter(folder).write(
+            session_ids,
+            settle_limit_s=settle_limit_s,
+            history_limit=history_limit,
+            thresholds=thresholds,
+            limits=limits,
+        )
+    )
+
+
+def spare_collector() -> None:
+    """For a process that writes sessions and does nothing else: what is folded stays, in ever more objects, and looking
+    through them all for garbage, as Python does by default, takes a fifth of the time and finds next to none.
+    """
+    gc.set_threshold(100_000, 50, 100)
+
+
+class SessionWriter:
+    """Writes the files of sessions again and again, and reads of the journals only what is new each time.
+
+    They are those that would be written anew: where folding on does not come to that, it folds anew.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._recording = Recording(folder)
+        self._rested_us: dict[str, int] = {}  # when the sessions that were written had come to rest, as far as read
+
+    def read(self) -> None:
+        """Take in what is recorded so far."""
+        self._recording.read()
+
+    def list_rested(self, since_us: int) -> list[str]:
+        """The sessions that came to rest since that time (wall clock, microseconds) and were not written since then."""
+        sessions = self._read_all().history.sessions
+        return sorted(
+            session_id
+            for session_id, session in sessions.items()
+            if max(session.idle_us, default=0) > max(since_us, self._rested_us.get(session_id, 0))
+        )
+
+    def write(
+        self,
+        session_ids: Iterable[str] | None = None,
+        *,
+        settle_limit_s: float = 0.0,
+        history_limit: int | None = None,
+        thresholds: Thresholds | None = None,
+        limits: Limits | None = None,
+    ) -> Iterator[WrittenSession]:
+        """As `write_sessions`, but each session is written when it is asked for, under a lock held until the last."""
+        folder = self.folder
+        create_folder(str(folder))
+        wait_settled(self._recording, settle_limit_s)
+        with FileLock(folder / "tap" / ".write.lock", mode=0o600):
+            for left in (*folder.glob(".session-*.new"), *folder.glob(".dspy-*.new")):  # by a writer that was killed
+                left.unlink(missing_ok=True)
+            recording = self._read_all()
+            builder = Builder(
+                recording.history,
+                recording.timelines,
+                recording.verifications,
+                history_limit=history_limit,
+                thresholds=thresholds,
+            )
+            wanted = sorted(recording.history.sessions) if session_ids is None else list(session_ids)
+            for session_id in wanted:
+                if session_id not in recording.history.sessions:
+                    raise SessionNotRecorded(session_id, folder)
+            for session_id in wanted:
+                self._rested_us[session_id] = max(recording.history.sessions[session_id].idle_us, default=0)
+                if not builder.is_pruned(session_id):
+                    yield _write_session(folder, builder, session_id)
+                    continue
+                with suppress(*(() if session_ids is not None else (SessionPruned,))):
+                    yield _keep_session(folder, session_id)
+            if limits is not None:
+                _tidy(recording, limits, set(wanted), lambda session_id: _write_session(folder, builder, session_id))
+
+    def _read_all(self) -> Recording:
+        self._recording.read()
+        if self._recording.is_outdated:
+            self._recording = Recording(self.folder)
+            self._recording.read()
+        return self._recording
 
 
 def _tidy(recording: Recording, limits: Limits, written: set[str], write: Callable[[str], object]) -> None:
@@ -167,7 +236,7 @@ def read_session(folder: Path, builder: Builder, session_id: str) -> SessionFile
 
 
 def _keep_session(folder: Path, session_id: str) -> WrittenSession:
-    session_path, training_path = _find_paths(folder, session_id)
+    session_path, training_path = find_paths(folder, session_id)
     try:
         session = SessionFile.model_validate_json(session_path.read_bytes())
         has_training = training_path.is_file()
@@ -177,15 +246,20 @@ def _keep_session(folder: Path, session_id: str) -> WrittenSession:
     return WrittenSession(session, training, session_path, training_path if has_training else None, is_kept=True)
 
 
-def _find_paths(folder: Path, session_id: str) -> tuple[Path, Path]:
+def find_paths(folder: Path, session_id: str) -> tuple[Path, Path]:
+    """Where the session and the training file of a session are."""
     name = encode_file_name(session_id)
     return folder / f"session-{name}.json", folder / f"dspy-{name}.json"
 
 
 def _write_session(folder: Path, builder: Builder, session_id: str) -> WrittenSession:
     session = builder.build_session(session_id)
-    training = builder.build_training(session)
-    session_path, training_path = _find_paths(folder, session_id)
+    return write_files(folder, session, builder.build_training(session))
+
+
+def write_files(folder: Path, session: SessionFile, training: TrainingFile | None) -> WrittenSession:
+    """Replace the files of a session with these."""
+    session_path, training_path = find_paths(folder, session.session_id)
     replace_file(session_path, encode_json(session))
     if training is not None:
         replace_file(training_path, encode_json(training))
@@ -198,7 +272,9 @@ def _write_session(folder: Path, builder: Builder, session_id: str) -> WrittenSe
 def encode_json(model: Written) -> bytes:
     """A model as the bytes of its file. Halves of surrogate pairs, which no UTF-8 can hold, become `?`."""
     fields = model.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return (json.dumps(fields, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "replace")
+    # `json` is slow when it indents.
+    compact = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return msgspec.json.format(compact, indent=2) + b"\n"
 
 
 def encode_file_name(session_id: str) -> str:

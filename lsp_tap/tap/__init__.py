@@ -5,6 +5,8 @@
     copy on
                             │
                             └──> queue ──> [recorder] ──> journal, probe
+                                             │    ^
+                                             └ spool ┘   of what is too much for memory
 
     command     the words of `lsp-tap run`
     spawn       starting the server, and the guard that ends it should the tap be killed
@@ -12,6 +14,7 @@
     relay       the pumps
     gate        pure: keeps the answers to the tap's own requests from the client
     recorder    the thread that writes the journal and drives the probe
+    spool       what waits on the disk for a pause in a burst
     assembler   pure: wire events -> the journal's records of them
     probe       pure: which diagnostics to ask the server for, and when
 

@@ -34,8 +34,8 @@ class Assembler:
         self._body: list[bytes] = []
         self._parts: _Parts | None = None
 
-    def step(self, event: Event, *, probe: bool = False) -> object:
-        """Takes one event; the message, when this was the end of one that fits into one record."""
+    def step(self, event: Event, *, probe: bool = False, value_is_wanted: bool = True) -> object:
+        """Takes one event; the message, when this was the end of one that fits into one record and it is wanted."""
         if isinstance(event, Body):
             if self._header is None:
                 return None
@@ -44,7 +44,7 @@ class Assembler:
             else:
                 self._body.append(event.raw)
             if event.is_last:
-                return self._end_frame(self._header, probe)
+                return self._end_frame(self._header, probe, value_is_wanted)
         elif isinstance(event, Header):
             self._header = event
             self._body.clear()
@@ -71,14 +71,14 @@ class Assembler:
         if self._parts is not None:
             self.skip_lost()
 
-    def _end_frame(self, header: Header, probe: bool) -> object:
+    def _end_frame(self, header: Header, probe: bool, value_is_wanted: bool) -> object:
         self._header = None
         if self._parts is not None:
             self._parts = None
             return None
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body.clear()
-        fields, message = encode_frame(self._direction, header.raw, body, probe=probe)
+        fields, message = encode_frame(self._direction, header.raw, body, probe=probe, value_is_wanted=value_is_wanted)
         self._write("frame", fields)
         return message
 
@@ -101,16 +101,18 @@ class _Parts:
 
     def add(self, data: bytes, write: Write) -> None:
         self._missing -= len(data)
-        self.rest += data
-        while True:
+        data = self.rest + data
+        start, is_last = 0, False
+        while not is_last:
             room = (self._part + 1) * PART_BYTES - self._taken
-            is_last = not self._missing and len(self.rest) <= room
-            if not is_last and len(self.rest) < room:
-                return
-            size = len(self.rest) if is_last else split_character(self.rest[:room])
-            piece, self.rest = self.rest[:size], self.rest[size:]
+            piece = data[start : start + room]
+            is_last = not self._missing and len(data) - start <= room
+            if not is_last:
+                if len(piece) < room:
+                    break
+                piece = piece[: split_character(piece)]
             write("body_part", encode_part(self._of, self._part, piece))
             self._part += 1
-            self._taken += size
-            if is_last:
-                return
+            self._taken += len(piece)
+            start += len(piece)
+        self.rest = data[start:]

@@ -183,13 +183,14 @@ class _Start:
         from lsp_tap.journal.place import find_folder
         from lsp_tap.journal.writer import JournalWriter, create_file, create_folder, name_server_journal
 
+        stem = name_server_journal(self.name, self.time_ns // 1000, os.getpid())
         try:
-            folder = create_folder(find_folder(self.options.folder))
-            fd, path = create_file(folder, name_server_journal(self.name, self.time_ns // 1000, os.getpid()))
+            folder = find_folder(self.options.folder)
+            fd, path = create_file(create_folder(folder), stem)
         except (JournalUnavailable, OSError) as error:
             complain(f"{error}; the connection goes on, unrecorded")
             return None, ""
-        return JournalWriter(fd), path
+        return JournalWriter(fd, lambda: create_file(create_folder(folder), stem)), path
 
 
 def _find_cwd() -> str:

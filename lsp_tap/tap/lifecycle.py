@@ -12,11 +12,10 @@ gone within five seconds of its client.
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
-from queue import Empty, SimpleQueue
+from _queue import Empty, SimpleQueue  # `queue` is these two and four imports
 
 from lsp_tap.tap.items import CLIENT, SERVER, Noted
 from lsp_tap.tap.recorder import Recorder
@@ -24,11 +23,14 @@ from lsp_tap.tap.relay import ClientPump, ServerPump, pump_stderr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
 
     from lsp_tap.tap.gate import AnswerGate
     from lsp_tap.tap.recording import Inject, Recording
     from lsp_tap.tap.spawn import Server
+else:
+    import _signal as signal  # `signal` is this and enumerations, a tenth of the time that a start takes
 
 GRACE_S = 1.0
 """For a server whose input was closed, to end by itself; begins again whenever the client takes some of its
@@ -96,7 +98,7 @@ class Session:
         for name in ("SIGTERM", "SIGINT", "SIGHUP"):
             number = getattr(signal, name, None)
             # What was ignored when we were started (nohup) stays so.
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._note_signal)
 
     def _note_signal(self, number: int, _frame: object) -> None:

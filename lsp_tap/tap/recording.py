@@ -5,6 +5,7 @@ to know.
 from __future__ import annotations
 
 import json
+import os
 import time
 
 from lsp_tap.errors import complain
@@ -40,6 +41,8 @@ class Recording:
     ) -> None:
         self._writer = writer
         self._path = path
+        self.folder = None if writer is None else os.path.dirname(path)
+        """Where there may be more files; None when nothing is written."""
         self._probe = probe if writer is not None else None
         self._inject = inject
         self._assemblers = (Assembler(CLIENT_TO_SERVER, self._write), Assembler("server_to_client", self._write))
@@ -123,7 +126,7 @@ class Recording:
     def _step_events(self, item: Item, events: list[Event], answer_to: str | None) -> None:
         assembler = self._assemblers[item.source]
         for event in events:
-            message = assembler.step(event, probe=answer_to is not None)
+            message = assembler.step(event, probe=answer_to is not None, value_is_wanted=self._probe is not None)
             if self._probe is None:
                 continue
             now_ms = item.monotonic_ns / 1e6
@@ -142,7 +145,7 @@ class Recording:
         self._stop_probe("records were lost")
         if lost.has_chunks and lost.source == CLIENT:
             self._splitter.resynchronise()
-        elif lost.has_chunks:
+        elif lost.has_chunks and self._gate.is_open:
             self._gate.note_lost()
 
     def _stop_probe(self, reason: str) -> None:

@@ -7,20 +7,72 @@ client ── 0 ──> ClientPump ──> server.stdin          server.stdout �
 from __future__ import annotations
 
 import os
+import select
 import sys
 import threading
+import time
 
-from lsp_tap.tap.gate import AnswerGate, Run
 from lsp_tap.tap.items import CLIENT, SERVER, Chunk, ErrorOutput, Told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lsp_tap.tap.gate import AnswerGate, Run
     from lsp_tap.tap.recorder import Recorder
 
 CHUNK_BYTES = 1 << 16
-"""What a pipe holds: more is never there at once."""
+"""What a pipe holds unless it is widened."""
+
+WIDE_BYTES = 1 << 18
+"""What it holds then, and what is read at once. The system grants all processes of a user 64 MiB of pipes."""
+
+
+class Intake:
+    """Reads one descriptor into memory that is used again; what fills that widens it, and the pipes."""
+
+    def __init__(self, fd: int, target: int) -> None:
+        """`target` is where the bytes go, a pipe that is widened with ours."""
+        self._fd = fd
+        self._target = target
+        self._buffer = memoryview(bytearray(CHUNK_BYTES))
+
+    def read(self) -> memoryview:
+        """What is there, until the next call; empty at the end."""
+        try:
+            count = _read_into(self._fd, self._buffer)
+        except OSError:
+            count = 0
+        data = self._buffer[:count]
+        if count == CHUNK_BYTES:
+            _widen_pipe(self._fd)
+            _widen_pipe(self._target)
+            self._buffer = memoryview(bytearray(WIDE_BYTES))
+        return data
+
+
+if sys.platform == "win32":
+
+    def _read_into(fd: int, buffer: memoryview) -> int:
+        data = os.read(fd, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+else:
+
+    def _read_into(fd: int, buffer: memoryview) -> int:
+        return os.readv(fd, [buffer])
+
+
+def _widen_pipe(fd: int) -> None:
+    if sys.platform == "linux":
+        import fcntl
+
+        try:
+            if fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) < WIDE_BYTES:
+                fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, WIDE_BYTES)
+        except OSError:
+            pass  # no pipe, or the user has too many
 
 
 class ClientPump:
@@ -42,23 +94,12 @@ class ClientPump:
             os.set_blocking(server, False)
 
     def run(self) -> None:
-        while True:
-            try:
-                data = os.read(self._client, CHUNK_BYTES)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            self._recorder.is_forwarding[CLIENT] = True
-            chunk = Chunk(CLIENT, data, self._chunks + 1)
+        intake = Intake(self._client, self._server)
+        # When the server no longer reads this goes on, so that the client's end is noticed.
+        while data := intake.read():
             with self._lock:
-                is_delivered = self._write(data)
-                self._chunks += is_delivered
-            if is_delivered:
-                self._recorder.put(chunk)
-            # Else reading goes on, so that the client's end is noticed.
-            self._recorder.is_forwarding[CLIENT] = False
-        self._recorder.put(Chunk(CLIENT, b"", self._chunks))
+                self._pass_on(data)
+        self._recorder.put(Chunk(CLIENT, self._chunks))
         self.close()
         self._report("client closed")
 
@@ -85,38 +126,47 @@ class ClientPump:
                 os.close(self._server)
             self._lock.release()
 
-    def _write(self, data: bytes) -> bool:
-        """Blocks until all is written; False when the server no longer reads."""
-        rest = memoryview(data)
+    def _pass_on(self, data: memoryview) -> None:
+        """Blocks until all is written or the server no longer reads. What is written is recorded at once, since it
+        may be answered while the rest is waiting.
+        """
         try:
-            while rest and not self._is_closed:
+            while data and not self._is_closed:
+                self._recorder.forwarding_since_ns[CLIENT] = time.monotonic_ns()
+                chunk = Chunk(CLIENT, self._chunks + 1)
                 try:
-                    count = os.write(self._server, rest)
-                    self.delivered_bytes += count
-                    rest = rest[count:]
+                    count = os.write(self._server, data)
                 except BlockingIOError:
+                    self._recorder.forwarding_since_ns[CLIENT] = 0
                     self._wait_writable()
+                    continue
+                self.delivered_bytes += count
+                self._chunks += 1
+                self._recorder.put(chunk.fill(data[:count]))
+                data = data[count:]
         except OSError:
             self._is_closed = True
             os.close(self._server)
             self._report("server deaf")
-        return not rest
+        self._recorder.forwarding_since_ns[CLIENT] = 0
 
     def _wait_writable(self) -> None:
         """Until the server reads again. A client that goes away meanwhile would not be noticed by reading."""
-        import select
+        if sys.platform != "win32":  # there a write waits
+            poll = select.poll()
+            poll.register(self._server, select.POLLOUT)
+            poll.register(self._client, getattr(select, "POLLRDHUP", 0))
+            ready = dict(poll.poll())
+            if self._server not in ready:
+                self._report("client gone")
+                poll.unregister(self._client)
+                poll.poll()
 
-        poll = select.poll()
-        poll.register(self._server, select.POLLOUT)
-        poll.register(self._client, getattr(select, "POLLRDHUP", 0))
-        ready = dict(poll.poll())
-        if self._server not in ready:
-            self._report("client gone")
-            poll.unregister(self._client)
-            poll.poll()
 
-
-PIPE_BYTES = 512 if sys.platform == "win32" else os.pathconf(os.sep, "PC_PIPE_BUF")
+if sys.platform == "win32":
+    PIPE_BYTES = 512
+else:
+    PIPE_BYTES = os.pathconf(os.sep, "PC_PIPE_BUF")
 """A pipe takes this much at once or not at all, so a request of the tap's own is never half written."""
 
 
@@ -129,8 +179,7 @@ class ServerPump:
         self._recorder = recorder
         self._report = report
         self._lock = threading.Lock()  # of the gate
-        self.gate = AnswerGate()
-        """While it is open it belongs to the recorder's thread, else to this one."""
+        self._gate: AnswerGate | None = None
         self._chunks = 0
         self._is_ended = False
         self._is_client_gone = False
@@ -138,44 +187,46 @@ class ServerPump:
         """How much the client has taken."""
 
     def run(self) -> None:
-        while True:
-            try:
-                data = os.read(self._server, CHUNK_BYTES)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            self._recorder.is_forwarding[SERVER] = True
-            chunk = Chunk(SERVER, data, self._chunks + 1)
+        intake = Intake(self._server, self._client)
+        while data := intake.read():
+            self._recorder.forwarding_since_ns[SERVER] = time.monotonic_ns()
+            chunk = Chunk(SERVER, self._chunks + 1)
             with self._lock:
                 self._chunks += 1
-                if is_open := self.gate.is_open:
+                if is_open := self._gate is None or self._gate.is_open:
                     self._write(data)
                 else:
-                    forward, runs = self.gate.feed(data)
-                    self._write(forward)
+                    forward, runs = self.gate.feed(bytes(data))
+                    self._write(memoryview(forward))
             if is_open:
-                self._recorder.put(chunk)
+                self._recorder.put(chunk.fill(data))
             else:
                 self._record(runs, chunk)
-            self._recorder.is_forwarding[SERVER] = False
+            self._recorder.forwarding_since_ns[SERVER] = 0
         with self._lock:
             self._is_ended = True
-            end = Chunk(SERVER, b"", self._chunks)
-            if self.gate.is_open:
+            end = Chunk(SERVER, self._chunks)
+            if self._gate is None or self._gate.is_open:
                 self._recorder.put(end)
             else:
                 forward, runs = self.gate.close()
-                self._write(forward)
+                self._write(memoryview(forward))
                 self._record(runs, end)
         self._end_output()
         self._report("server closed")
 
+    @property
+    def gate(self) -> AnswerGate:
+        """While it is open it belongs to the recorder's thread, which makes it, else to this one."""
+        if self._gate is None:
+            from lsp_tap.tap.gate import AnswerGate
+
+            self._gate = AnswerGate()
+        return self._gate
+
     def is_client_gone(self) -> bool:
         """Whether nobody is left who could read what we write."""
         if not self._is_client_gone and sys.platform != "win32":
-            import select
-
             poll = select.poll()
             poll.register(self._client, 0)
             return bool(poll.poll(0))
@@ -194,8 +245,7 @@ class ServerPump:
         finally:
             self._lock.release()
 
-    def _write(self, data: bytes) -> None:
-        rest = memoryview(data)
+    def _write(self, rest: memoryview) -> None:
         try:
             while rest and not self._is_client_gone:
                 count = os.write(self._client, rest)
@@ -208,7 +258,7 @@ class ServerPump:
 
     def _record(self, runs: list[Run], last: Chunk) -> None:
         for run in runs:
-            self._recorder.put(Told(run.events, run.answer_to, last))
+            self._recorder.put(Told(run.events, run.answer_to, last), is_last=run is runs[-1])
 
     def _end_output(self) -> None:
         """The client sees the end of the server's output when the server ends it."""

@@ -31,6 +31,11 @@ the whole group.
 """
 
 
+SPARE_PIPES = 3
+"""How many more must be possible: for the guard, the journal, the spool, and what is imported meanwhile. Without these
+the connection would break off in the middle."""
+
+
 class NotStarted(Exception):
     """The server cannot be run; `exit_code` is what a shell would return."""
 
@@ -38,29 +43,6 @@ class NotStarted(Exception):
         super().__init__(f"cannot run {command}: {reason}")
         self.reason = reason
         self.exit_code = exit_code
-
-
-class Server:
-    """A running server: its pid and our ends of its pipes."""
-
-    def __init__(self, pid: int, stdin: int, stdout: int, stderr: int) -> None:
-        self.pid = pid
-        self.stdin = stdin
-        self.stdout = stdout
-        self.stderr = stderr
-
-    def wait_exit(self) -> tuple[int | None, int | None]:
-        """Blocks until it has exited: its code, or the signal that ended it."""
-        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return (status, None) if status >= 0 else (None, -status)
-
-    def signal_group(self, number: int) -> bool:
-        """Whether there was anyone left in the group to get it."""
-        try:
-            os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            return False
-        return True
 
 
 def find_executable(command: str) -> str:
@@ -84,56 +66,110 @@ def find_executable(command: str) -> str:
     raise NotStarted(command, f"{where}; install it or correct the command", 127)
 
 
+def encode_batch_command(executable: str, words: list[str], shell: str) -> str:
+    """The command line with which Windows' `cmd.exe` (`shell`) runs a `.cmd` file, which is what npm installs.
+
+    Within quotes it leaves everything as it is but `"`, `%` and line ends, and for those there is no safe way: raises
+    NotStarted when one of the words has any.
+    """
+    for word in words:
+        if any(character in word for character in '"%\r\n'):
+            raise NotStarted(executable, f"a batch file cannot be given the argument {word!r}", 126)
+    quoted = " ".join(f'"{word}"' for word in (executable, *words))
+    return f'"{shell}" /d /s /v:off /c "{quoted}"'
+
+
+def is_batch_file(executable: str) -> bool:
+    return executable.lower().endswith((".cmd", ".bat"))
+
+
 if sys.platform == "win32":
     import shutil
     import subprocess
 
-    class _WindowsServer(Server):
+    class Server:
+        """A running server: its pid and our ends of its pipes."""
+
         def __init__(self, process: subprocess.Popen[bytes]) -> None:
             assert process.stdin
             assert process.stdout
             assert process.stderr
-            super().__init__(process.pid, process.stdin.fileno(), process.stdout.fileno(), process.stderr.fileno())
+            self.pid = process.pid
+            self.stdin = process.stdin.fileno()
+            self.stdout = process.stdout.fileno()
+            self.stderr = process.stderr.fileno()
             self._process = process
 
         def wait_exit(self) -> tuple[int | None, int | None]:
+            """Blocks until it has exited: its code."""
             return self._process.wait(), None
 
         def signal_group(self, number: int) -> bool:
+            """Ends it and what it started, whatever the number but 0. Whether there was anyone left."""
             if self._process.poll() is not None:
                 return False
             if number:
-                self._process.kill()
+                subprocess.run(
+                    ["taskkill", "/T", "/F", "/PID", str(self.pid)],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    check=False,
+                )
             return True
 
     def start_server(command: list[str]) -> tuple[Server, str]:
-        # `which` knows the endings in PATHEXT: servers from npm are `.cmd` files there.
+        # `which` knows the endings in PATHEXT.
         executable = shutil.which(command[0])
         if executable is None:
             raise NotStarted(command[0], "it is not on the PATH; install it or correct the command", 127)
+        words: str | list[str] = [executable, *command[1:]]
+        if is_batch_file(executable):
+            words = encode_batch_command(executable, command[1:], os.environ.get("COMSPEC", "cmd.exe"))
         try:
             process = subprocess.Popen(
-                [executable, *command[1:]],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
             )
         except OSError as error:
             raise NotStarted(command[0], error.strerror or str(error), 126) from error
-        return _WindowsServer(process), executable
+        return Server(process), executable
 
     def start_guard(server: Server) -> int | None:
         return None  # a job object would do; the server sees the end of its input
 
 else:
 
+    class Server:
+        """A running server: its pid and our ends of its pipes."""
+
+        def __init__(self, pid: int, stdin: int, stdout: int, stderr: int) -> None:
+            self.pid = pid
+            self.stdin = stdin
+            self.stdout = stdout
+            self.stderr = stderr
+
+        def wait_exit(self) -> tuple[int | None, int | None]:
+            """Blocks until it has exited: its code, or the signal that ended it."""
+            status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            return (status, None) if status >= 0 else (None, -status)
+
+        def signal_group(self, number: int) -> bool:
+            """Whether there was anyone left in the group to get it."""
+            try:
+                os.killpg(self.pid, number)
+            except (ProcessLookupError, PermissionError):
+                return False
+            return True
+
     def start_server(command: list[str]) -> tuple[Server, str]:
         """Runs `command`; returns it and the file it is. Raises NotStarted."""
         executable = find_executable(command[0])
-        stdin_read, stdin_write = os.pipe()
-        stdout_read, stdout_write = os.pipe()
-        stderr_read, stderr_write = os.pipe()
+        try:
+            pipes = _open_pipes(3 + SPARE_PIPES)
+        except OSError as error:
+            raise NotStarted(command[0], error.strerror or str(error), 126) from error
+        for pipe in pipes[3:]:
+            _close(pipe)
+        (stdin_read, stdin_write), (stdout_read, stdout_write), (stderr_read, stderr_write) = pipes[:3]
         theirs = (stdin_read, stdout_write, stderr_write)
         try:
             pid = os.posix_spawn(
@@ -155,9 +191,25 @@ else:
                 os.close(fd)
         return Server(pid, stdin_write, stdout_read, stderr_read), executable
 
+    def _open_pipes(count: int) -> list[tuple[int, int]]:
+        """All of them, or none and OSError."""
+        pipes: list[tuple[int, int]] = []
+        try:
+            while len(pipes) < count:
+                pipes.append(os.pipe())
+        except OSError:
+            for pipe in pipes:
+                _close(pipe)
+            raise
+        return pipes
+
+    def _close(pipe: tuple[int, int]) -> None:
+        for fd in pipe:
+            os.close(fd)
+
     def start_guard(server: Server) -> int | None:
         """The pipe to write a line to when all is over; None when there is no shell."""
-        end_read, end_write = os.pipe()
+        end_read, end_write = os.pipe()  # there was room for more, before the server started
         null = os.open(os.devnull, os.O_WRONLY)
         try:
             os.posix_spawn(

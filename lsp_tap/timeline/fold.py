@@ -1,7 +1,8 @@
 """The fold: one server's journal records become document changes and diagnostic reports on one axis.
 
-The axis is `order`, the number of the record among those folded. Each report gets an `as_of` on it: the moment whose
-state it describes, which is not when it arrived.
+The axis is `order`, the number of the record among those that bear on it: most of what a client and a server say is
+about something else, and is not even looked at. Each report gets an `as_of` on it: the moment whose state it describes,
+which is not when it arrived.
 
 | report | `as_of` |
 |---|---|
@@ -18,9 +19,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from lsp_tap.journal import records
+from lsp_tap.journal.heads import FrameHead
+from lsp_tap.timeline.contents import Content, ContentPool
 from lsp_tap.timeline.diagnostics import Diagnostic, parse_diagnostics
 from lsp_tap.timeline.texts import OpenDocument, split_lines
 
@@ -29,19 +33,27 @@ Asker = Literal["client", "tap", "server"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """A version of a document that the server was told of. `previous` is the text before; None at first sight."""
+    """A version of a document that the server was told of. `earlier` is what it was before; None at first sight."""
 
     order: int
     time_us: int
     uri: str
     version: int | None
-    text: str
-    previous: str | None
+    content: Content
+    earlier: Content | None
+
+    @property
+    def text(self) -> str:
+        return self.content.text
+
+    @property
+    def previous(self) -> str | None:
+        return None if self.earlier is None else self.earlier.text
 
     @property
     def altered(self) -> bool:
         """Whether the text differs from what the server knew; a re-read file is sent again unaltered."""
-        return self.previous is not None and self.text != self.previous
+        return self.earlier is not None and self.content != self.earlier
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +67,9 @@ class Report:
     asked_by: Asker
     diagnostics: tuple[Diagnostic, ...]
     change: Change | None
+
+    def placed_at(self, as_of: float) -> Report:
+        return Report(as_of, self.time_us, self.uri, self.channel, self.asked_by, self.diagnostics, self.change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,7 @@ class ServerTimeline:
     reports: list[Report] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
     started_order: int = 0  # of the process that ran last
-    times_us: array[int] = field(default_factory=lambda: array("q"))  # of each record, by its order
+    times_us: array[int] = field(default_factory=lambda: array("q"))  # of each record that bears on it, by its order
     pulls_unanswered: int = 0
     last_time_us: int = 0
 
@@ -95,27 +110,64 @@ class _Pull:
     change: Change | None
 
 
-_PULL: Final = "textDocument/diagnostic"
+_CLIENT_METHODS: Final = frozenset(
+    {"initialize", "textDocument/didOpen", "textDocument/didChange", "textDocument/didClose", "textDocument/diagnostic",
+     "shutdown", "exit"}
+)  # fmt: skip
+_SERVER_METHODS: Final = frozenset({"textDocument/publishDiagnostics"})
+
+
+@lru_cache(maxsize=32)
+def _split_content(content: Content) -> list[str]:
+    return split_lines(content.text)
 
 
 class ServerFold:
     """Feed it one server's records in time order (several processes: one after the other); `timeline` keeps up."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, contents: ContentPool | None = None) -> None:
+        """`contents` are shared with other folds that may know the same texts."""
         self.timeline = ServerTimeline(name)
+        self._contents = contents or ContentPool()
         self._order = 0
         self._documents: dict[str, OpenDocument] = {}
-        self._texts: dict[str, str] = {}
         self._current: dict[str, Change] = {}
+        self._versions: dict[str, list[Change]] = {}
+        self._unreported: dict[str, Change] = {}
+        self._diagnostics: dict[object, Any] = {}
         self._pulls: dict[tuple[str, Any], _Pull] = {}
         self._last: dict[tuple[str, str], Report] = {}
         self._initialize_id: Any = None
         self._ending_asked = False
 
+    def is_wanted(self, direction: str, method: str | None, request_id: object) -> bool:
+        """Whether a message bears on documents or their diagnostics. An answer has no `method`, and the id of its
+        request."""
+        if method is not None:
+            return method in (_CLIENT_METHODS if direction == "client_to_server" else _SERVER_METHODS)
+        if direction == "client_to_server":
+            return False
+        return _key(request_id) in self._pulls or (
+            self._initialize_id is not None and request_id == self._initialize_id
+        )
+
+    def choose(self, head: FrameHead) -> bool:
+        """Whether a frame with that head is wanted, and must then come to `step`; it is skipped if not."""
+        wanted = (head.method is not None or head.is_answer) and self.is_wanted(head.direction, head.method, head.id)
+        if not wanted:
+            self.skip(head.time_us)
+        return wanted
+
+    def skip(self, time_us: int) -> None:
+        """A record at `time_us` that is not wanted: it shows only that the server was there."""
+        self.timeline.last_time_us = time_us
+
     def step(self, record: records.Record) -> None:
+        self.skip(record.time_us)
+        if not self._bears(record):
+            return
         self._order += 1
         self.timeline.times_us.append(record.time_us)
-        self.timeline.last_time_us = record.time_us
         match record:
             case records.TapStarted():
                 self.timeline.command, self.timeline.cwd = record.command, record.cwd
@@ -135,6 +187,23 @@ class ServerFold:
             case _:
                 pass
         self.timeline.pulls_unanswered = len(self._pulls)
+
+    def _bears(self, record: records.Record) -> bool:
+        if not isinstance(record, records.Frame):
+            return isinstance(record, records.TapStarted | records.TapStopped)
+        message = record.message
+        if not isinstance(message, dict):
+            return False
+        method, request_id = message.get("method"), message.get("id")
+        try:
+            return (method is None or isinstance(method, str)) and self.is_wanted(record.direction, method, request_id)
+        except TypeError:
+            return False  # an id that is none
+
+    def owes(self) -> bool:
+        """Whether the server that ran last owes an answer: a pull, or a report on the last text of a document."""
+        started = self.timeline.started_order
+        return bool(self._pulls) or any(change.order > started for change in self._unreported.values())
 
     def _stopped(self, record: records.TapStopped) -> None:
         crashed = record.reason == "server exited" and not self._ending_asked
@@ -165,8 +234,7 @@ class ServerFold:
             self._answered(frame, message)
 
     def _opened(self, frame: records.Frame, item: dict[str, Any]) -> None:
-        document = OpenDocument(item["uri"], item["text"], self.timeline.encoding)
-        self._documents[item["uri"]] = document
+        document = self._documents[item["uri"]] = OpenDocument(item["uri"], item["text"], self.timeline.encoding)
         self._record_change(frame, item["uri"], item.get("version"), document.text)
 
     def _changed(self, frame: records.Frame, params: dict[str, Any]) -> None:
@@ -178,10 +246,15 @@ class ServerFold:
         self._record_change(frame, uri, params["textDocument"].get("version"), document.text)
 
     def _record_change(self, frame: records.Frame, uri: str, version: int | None, text: str) -> None:
-        change = Change(self._order, frame.time_us, uri, version, text, self._texts.get(uri))
-        self._texts[uri] = text
-        self._current[uri] = change
+        before = self._current.get(uri)
+        earlier = before.content if before else None
+        content = self._contents.add(text, [earlier])
+        change = self._current[uri] = Change(self._order, frame.time_us, uri, version, content, earlier)
+        self._versions.setdefault(uri, []).append(change)
         self.timeline.changes.append(change)
+        self._unreported.pop(uri, None)
+        if change.altered:
+            self._unreported[uri] = change
 
     def _pulled(self, frame: records.Frame, request_id: Any, params: dict[str, Any]) -> None:
         uri = params["textDocument"]["uri"]
@@ -234,20 +307,26 @@ class ServerFold:
     def _change_of_version(self, uri: str, version: int) -> tuple[Change, float] | None:
         """The latest change with that version and the last moment at which it was current."""
         ended = float(self._order)
-        for change in reversed(self.timeline.changes):
-            if change.uri != uri:
-                continue
+        for change in reversed(self._versions.get(uri, ())):
             if change.version == version:
                 return change, ended
             ended = change.order - 0.5
         return None
 
     def _parse(self, uri: str, items: Iterable[Any], change: Change | None) -> tuple[Diagnostic, ...]:
-        lines = split_lines(change.text) if change else None
+        lines = _split_content(change.content) if change else None
         name, encoding = self.timeline.name, self.timeline.encoding
-        return parse_diagnostics(items, uri=uri, server=name, lines=lines, encoding=encoding)
+        parsed = parse_diagnostics(items, uri=uri, server=name, lines=lines, encoding=encoding)
+        # Servers repeat themselves: each diagnostic, and each list of them, is kept once.
+        known: tuple[Diagnostic, ...] | None = self._diagnostics.get(parsed)
+        if known is None:
+            known = tuple(self._diagnostics.setdefault(one, one) for one in parsed)
+            self._diagnostics[known] = known
+        return known
 
     def _add(self, report: Report) -> None:
+        if report.change is not None and self._unreported.get(report.uri) is report.change:
+            del self._unreported[report.uri]
         self._last[report.uri, report.channel] = report
         self.timeline.reports.append(report)
 

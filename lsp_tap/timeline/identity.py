@@ -62,15 +62,22 @@ class _Cascade:
         self.before, self.after, self.lines = before, after, lines
         self.pairs: list[tuple[Diagnostic, Diagnostic]] = []
 
+    def _is_hopeless(self) -> bool:
+        """Whether nothing can be paired: most of what an edit clears and introduces has no rule in common."""
+        return set(map(_what, self.before)).isdisjoint(map(_what, self.after))
+
     def run(self) -> Matching:
         self._pair(self._exact_old, lambda new: (_what(new), new.message, _range(new)))
-        self._pair(self._reworded_old, lambda new: (_what(new), self._normalise(new, new=True), new.line))
-        for shape in (_columns, lambda diagnostic: diagnostic.column):
-            self._pair_in_order(shape)
-        self._pair_nearest()
+        if not self._is_hopeless():
+            self._pair(self._reworded_old, lambda new: (_what(new), self._normalise(new, new=True), new.line))
+            for shape in (_columns, lambda diagnostic: diagnostic.column):
+                self._pair_in_order(shape)
+            self._pair_nearest()
         return Matching(tuple(sorted(self.pairs)), tuple(self.before), tuple(self.after))
 
     def run_strictly(self) -> Matching:
+        if self._is_hopeless():
+            return Matching((), tuple(self.before), tuple(self.after))
         self._pair(self._exact_old, lambda new: (_what(new), new.message, _range(new)))
         self._pair(self._reworded_old, lambda new: (_what(new), self._normalise(new, new=True), new.line))
         self._pair(

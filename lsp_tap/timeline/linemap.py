@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+from lsp_tap.timeline.contents import Content, count_common, count_common_end
 from lsp_tap.timeline.texts import split_lines
 
 _NAME = re.compile(r"\w+")
@@ -23,29 +25,46 @@ class Region:
     new_end: int
 
 
+@dataclass(slots=True)
+class _Alignment:
+    """`equal`: blocks of old lines, from and to, and the new line of the first. `moved`: other lines that are still
+    there, to the new line and by how many columns the content moved right."""
+
+    regions: list[Region] = field(default_factory=list)
+    equal: list[tuple[int, int, int]] = field(default_factory=list)
+    moved: dict[int, tuple[int, int]] = field(default_factory=dict)
+    deleted: set[int] = field(default_factory=set)
+
+
 class LineMap:
     """The diff of two texts, asked by line (from 0). `None` for a text nobody knows: then every line stays put."""
 
     def __init__(self, old: str | None, new: str | None) -> None:
         self.old_text, self.new_text = old, new
         self._known = old is not None and new is not None and old != new
-        self.old_lines = split_lines(old or "")
-        self.new_lines = split_lines(new or "")
-        self.regions: list[Region] = []
-        # old line -> (new line, columns the content moved right)
-        self._moved: dict[int, tuple[int, int]] = {}
-        self._deleted: set[int] = set()
-        if self._known:
-            self._align()
 
-    def _align(self) -> None:
-        for tag, i1, i2, j1, j2 in _opcodes(self.old_lines, self.new_lines):
+    @cached_property
+    def old_lines(self) -> Sequence[str]:
+        return _split(self.old_text or "")
+
+    @cached_property
+    def new_lines(self) -> Sequence[str]:
+        return _split(self.new_text or "")
+
+    @property
+    def regions(self) -> Sequence[Region]:
+        return self._alignment.regions
+
+    @cached_property
+    def _alignment(self) -> _Alignment:
+        found = _Alignment()
+        for tag, i1, i2, j1, j2 in _opcodes(self.old_lines, self.new_lines) if self._known else ():
             if tag == "equal":
-                self._moved.update((i1 + k, (j1 + k, 0)) for k in range(i2 - i1))
+                found.equal.append((i1, i2, j1))
                 continue
-            self.regions.append(Region(i1, i2, j1, j2))
+            found.regions.append(Region(i1, i2, j1, j2))
             if tag == "delete":
-                self._deleted.update(range(i1, i2))
+                found.deleted.update(range(i1, i2))
                 continue
             # A wrapped or unwrapped block keeps its lines but for their indentation (graylint compares so, too).
             olds = [line.strip() for line in self.old_lines[i1:i2]]
@@ -54,11 +73,12 @@ class LineMap:
                 if inner == "equal":
                     for k in range(a2 - a1):
                         old, new = i1 + a1 + k, j1 + b1 + k
-                        self._moved[old] = new, _indent(self.new_lines[new]) - _indent(self.old_lines[old])
+                        found.moved[old] = new, _indent(self.new_lines[new]) - _indent(self.old_lines[old])
                 elif inner == "delete":
-                    self._deleted.update(range(i1 + a1, i1 + a2))
+                    found.deleted.update(range(i1 + a1, i1 + a2))
                 elif a2 - a1 == b2 - b1:
-                    self._moved.update((i1 + a1 + k, (j1 + b1 + k, 0)) for k in range(a2 - a1))
+                    found.moved.update((i1 + a1 + k, (j1 + b1 + k, 0)) for k in range(a2 - a1))
+        return found
 
     def move(self, line: int) -> tuple[int, int] | None:
         """The new line and by how many columns its content moved right; None if the line is gone."""
@@ -66,7 +86,11 @@ class LineMap:
             return line, 0
         if line >= len(self.old_lines):  # a diagnostic at the end of the text
             return line + len(self.new_lines) - len(self.old_lines), 0
-        return self._moved.get(line)
+        equal = self._alignment.equal
+        at = bisect_right(equal, line, key=lambda block: block[0]) - 1
+        if at >= 0 and line < equal[at][1]:
+            return equal[at][2] + line - equal[at][0], 0
+        return self._alignment.moved.get(line)
 
     def is_kept(self, line: int) -> bool:
         """Whether the old line stands in the new text with the same words."""
@@ -77,7 +101,7 @@ class LineMap:
 
     def is_deleted(self, line: int) -> bool:
         """Whether the old line is gone and nothing came in its place."""
-        return line in self._deleted
+        return line in self._alignment.deleted
 
     def old_region(self, line: int) -> Region | None:
         return next((r for r in self.regions if r.old_start <= line < r.old_end), None)
@@ -88,25 +112,35 @@ class LineMap:
     @cached_property
     def vanished_names(self) -> frozenset[str]:
         """Words of the old text that the new one has nowhere: removed or renamed."""
-        return self._names(self.old_text) - self._names(self.new_text)
+        return _find_names(self.old_text or "") - _find_names(self.new_text or "")
 
     @cached_property
     def appeared_names(self) -> frozenset[str]:
-        return self._names(self.new_text) - self._names(self.old_text)
+        return _find_names(self.new_text or "") - _find_names(self.old_text or "")
 
-    @staticmethod
-    def _names(text: str | None) -> frozenset[str]:
-        return frozenset(_NAME.findall(text or ""))
+
+# What is the newer text of one edit is the older one of the next.
+@lru_cache(maxsize=32)
+def _split(text: str) -> Sequence[str]:
+    return split_lines(text)
+
+
+@lru_cache(maxsize=32)
+def _find_names(text: str) -> frozenset[str]:
+    return frozenset(_NAME.findall(text))
+
+
+@lru_cache(maxsize=1024)
+def count_changed_lines(before: Content, after: Content) -> int:
+    """Lines added plus lines removed."""
+    codes = _opcodes(_split(before.text), _split(after.text))
+    return sum(i2 - i1 + j2 - j1 for tag, i1, i2, j1, j2 in codes if tag != "equal")
 
 
 def _opcodes(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
     # The same start and end are cut off first: SequenceMatcher is quadratic and an edit is small.
-    start = 0
-    while start < min(len(old), len(new)) and old[start] == new[start]:
-        start += 1
-    end = 0
-    while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
-        end += 1
+    start = count_common(old, new)
+    end = count_common_end(old, new, min(len(old), len(new)) - start)
     middle = SequenceMatcher(None, old[start : len(old) - end], new[start : len(new) - end], autojunk=False)
     codes: list[tuple[str, int, int, int, int]]
     codes = [(tag, a + start, b + start, c + start, d + start) for tag, a, b, c, d in middle.get_opcodes()]

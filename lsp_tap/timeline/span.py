@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
+from lsp_tap.timeline.contents import Content
 from lsp_tap.timeline.diagnostics import Diagnostic
-from lsp_tap.timeline.identity import match_returned
-from lsp_tap.timeline.linemap import LineMap
-from lsp_tap.timeline.steps import DocumentState, Step
+from lsp_tap.timeline.identity import Matching, match_returned
+from lsp_tap.timeline.steps import DocumentState, Step, map_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class _Track:
 
     first: DocumentState
     last: DocumentState
-    alive: dict[Diagnostic, Diagnostic | Traced]
+    alive: dict[Diagnostic, Diagnostic | Traced] | None = None  # as at first, so far
     lost: dict[Diagnostic, Traced] = field(default_factory=dict)
 
 
@@ -55,37 +56,60 @@ def fold_span(steps: Sequence[Step], counts: Callable[[str], bool] = lambda uri:
     """Fold consecutive steps of one server. Only documents (uris) for which `counts` are looked at."""
     span = Span()
     tracks: dict[str, _Track] = {}
-    for step in steps:
+    moving = _find_moving(steps)
+    for number, step in enumerate(steps):
         if step.uri is not None:
             span.altered.add(step.uri)
         if step.uri is not None and step.blind:
             span.blind.add(step.uri)
         if step.uri is not None and step.origin in tracks:
             tracks[step.uri] = _rename(tracks.pop(step.origin), step.uri)
-        for uri, before in step.before.items():
-            if uri in span.blind or not counts(uri):
+        # The first step shows all documents, a later one what became other than it was.
+        looked_at = ((uri, step.before.get(uri)) for uri in step.touched) if number else step.before.list_all()
+        for uri, before in looked_at:
+            if before is None or uri in span.blind or not counts(uri):
                 continue
-            track = tracks.setdefault(uri, _Track(before, before, {d: d for d in before.diagnostics}))
-            _advance(track, step, uri)
+            if uri not in moving:
+                _add_still(span, uri, before)
+                continue
+            track = tracks.get(uri) or tracks.setdefault(uri, _Track(before, before))
+            _advance(track, step, uri, before)
     for track in tracks.values():
         _close(span, track)
-    span.known = set(tracks)
+    span.known.update(tracks)
     return span
+
+
+def _find_moving(steps: Sequence[Step]) -> set[str]:
+    """The documents that may be other at the end than at the beginning; most are not."""
+    moving = set().union(*(step.touched for step in steps[1:]), *(step.matchings for step in steps))
+    return moving.union(uri for step in steps for uri in (step.uri, step.origin) if uri is not None)
+
+
+def _add_still(span: Span, uri: str, state: DocumentState) -> None:
+    span.known.add(uri)
+    for found in (span.before, span.after, span.persisted):
+        found += state.diagnostics
 
 
 def _rename(track: _Track, uri: str) -> _Track:
     """The document goes on under another name; where its diagnostics came from stays."""
-    track.alive = {replace(diagnostic, uri=uri): origin for diagnostic, origin in track.alive.items()}
+    track.alive = {replace(diagnostic, uri=uri): origin for diagnostic, origin in _list_alive(track).items()}
     track.last = track.last.moved_to(uri)
     return track
 
 
-def _advance(track: _Track, step: Step, uri: str) -> None:
-    track.last = step.after[uri]
+def _list_alive(track: _Track) -> dict[Diagnostic, Diagnostic | Traced]:
+    return {d: d for d in track.first.diagnostics} if track.alive is None else track.alive
+
+
+def _advance(track: _Track, step: Step, uri: str, before: DocumentState) -> None:
     matching = step.matchings.get(uri)
     if matching is None:
+        track.last = before
         return
-    origins = track.alive
+    track.last = step.after[uri]
+    origins = _list_alive(track)
     track.alive = {new: origins[old] for old, new in matching.persisted if old in origins}
     track.alive.update((new, Traced(new, step, new)) for new in matching.introduced)
     for gone in matching.cleared:
@@ -95,11 +119,24 @@ def _advance(track: _Track, step: Step, uri: str) -> None:
 
 
 def _close(span: Span, track: _Track) -> None:
-    came = {new: origin for new, origin in track.alive.items() if isinstance(origin, Traced)}
-    again = match_returned(track.lost, came, LineMap(track.first.text, track.last.text))
     span.before += track.first.diagnostics
     span.after += track.last.diagnostics
+    if track.alive is None:
+        span.persisted += track.first.diagnostics
+        return
+    came = {new: origin for new, origin in track.alive.items() if isinstance(origin, Traced)}
     span.persisted += [new for new, origin in track.alive.items() if isinstance(origin, Diagnostic)]
+    again = _match_ends(tuple(sorted(track.lost)), tuple(sorted(came)), track.first.content, track.last.content)
     span.persisted += [new for _, new in again.persisted]
     span.cleared += [track.lost[old] for old in again.cleared]
     span.introduced += [Traced(new, came[new].step, came[new].at_step) for new in again.introduced]
+
+
+# A turn, its session and each later writing of them ask the same.
+@lru_cache(maxsize=1024)
+def _match_ends(
+    lost: tuple[Diagnostic, ...], came: tuple[Diagnostic, ...], first: Content | None, last: Content | None
+) -> Matching:
+    if not lost or not came:
+        return Matching((), lost, came)
+    return match_returned(lost, came, map_lines(first, last))

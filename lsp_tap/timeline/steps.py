@@ -24,11 +24,12 @@ The life of a diagnostic, before the code:
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, Protocol
 
+from lsp_tap.timeline.contents import EMPTY_CONTENT, Content
 from lsp_tap.timeline.diagnostics import Diagnostic
 from lsp_tap.timeline.fold import Change, Report, ServerTimeline
 from lsp_tap.timeline.identity import Matching, match_diagnostics
@@ -90,14 +91,74 @@ class DocumentState:
     """What was last said of a document: the union of all channels, and the text it speaks of (None: never sent)."""
 
     diagnostics: tuple[Diagnostic, ...]
-    text: str | None
+    content: Content | None
+
+    @property
+    def text(self) -> str | None:
+        return None if self.content is None else self.content.text
 
     def moved_to(self, uri: str) -> DocumentState:
-        return DocumentState(tuple(replace(d, uri=uri) for d in self.diagnostics), self.text)
+        return DocumentState(tuple(replace(d, uri=uri) for d in self.diagnostics), self.content)
 
 
 State = Mapping[str, DocumentState]
-EMPTY = DocumentState((), "")
+EMPTY = DocumentState((), EMPTY_CONTENT)
+
+
+class _StateLog:
+    """The states of all documents at all steps: of each document, when it became what."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[list[int], list[DocumentState | None]]] = {}
+
+    def set(self, uri: str, number: int, state: DocumentState | None) -> None:
+        """What the document is from step `number` on; None: not known on both sides of it."""
+        if self.find(uri, number) != state:
+            numbers, states = self._entries.setdefault(uri, ([], []))
+            numbers.append(number)
+            states.append(state)
+
+    def find(self, uri: str, number: int) -> DocumentState | None:
+        numbers, states = self._entries.get(uri, ((), ()))
+        at = bisect_right(numbers, number)
+        return states[at - 1] if at else None
+
+    def list_known(self, number: int) -> list[str]:
+        return [uri for uri in self._entries if self.find(uri, number) is not None]
+
+    def list_states(self, number: int) -> list[tuple[str, DocumentState]]:
+        found = []
+        for uri, (numbers, states) in self._entries.items():
+            at = len(numbers) if numbers[-1] <= number else bisect_right(numbers, number)
+            state = states[at - 1] if at else None
+            if state is not None:
+                found.append((uri, state))
+        return found
+
+
+class StateAt(Mapping[str, DocumentState]):
+    """The states at one step, of which `changed` are others."""
+
+    __slots__ = ("_changed", "_log", "_number")
+
+    def __init__(self, log: _StateLog, number: int, changed: State) -> None:
+        self._log, self._number, self._changed = log, number, changed
+
+    def __getitem__(self, uri: str) -> DocumentState:
+        state = self._changed.get(uri) or self._log.find(uri, self._number)
+        if state is None:
+            raise KeyError(uri)
+        return state
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._log.list_known(self._number))
+
+    def __len__(self) -> int:
+        return len(self._log.list_known(self._number))
+
+    def list_all(self) -> list[tuple[str, DocumentState]]:
+        """As `items`, but faster."""
+        return [(uri, self._changed.get(uri) or state) for uri, state in self._log.list_states(self._number)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,12 +167,14 @@ class Step:
 
     `cause` is what was altered. `settled_us`: wall clock of the first report on a changed text; None: there was none.
     `blind`: the document was altered before the server had ever seen it. `origin`: the document it was moved from.
+    `touched`: all documents that are other than they were after the step before this one, or may be.
     """
 
     server: str
     cause: Change | Mark
-    before: State
-    after: State
+    before: StateAt
+    after: StateAt
+    touched: Sequence[str]
     matchings: Mapping[str, Matching]
     freshness: Freshness
     settled_us: int | None = None
@@ -124,75 +187,102 @@ class Step:
         return self.cause.uri if isinstance(self.cause, Change) else None
 
 
+# Whoever writes a session again asks the same of all but its last steps.
+@lru_cache(maxsize=1024)
 def match_documents(before: DocumentState, after: DocumentState) -> Matching:
     """Match two states of one document."""
-    return match_diagnostics(before.diagnostics, after.diagnostics, _line_map(before.text, after.text))
+    if before.diagnostics and after.diagnostics:
+        return match_diagnostics(before.diagnostics, after.diagnostics, map_lines(before.content, after.content))
+    return Matching((), before.diagnostics, after.diagnostics)
 
 
-@lru_cache(maxsize=64)
-def _line_map(old: str | None, new: str | None) -> LineMap:
-    return LineMap(old, new)
+@lru_cache(maxsize=32)
+def map_lines(old: Content | None, new: Content | None) -> LineMap:
+    """Where the lines of one text are in another."""
+    return LineMap(None if old is None else old.text, None if new is None else new.text)
 
 
 def find_steps(timeline: ServerTimeline, knowledge: Knowledge | None = None) -> list[Step]:
     """All steps of a server, in order. Marks that made no difference are none."""
     knowledge = knowledge or _Nothing()
-    sights = {c: knowledge.find_first_sight(c) for c in timeline.changes if c.previous is None}
+    sights = {c: knowledge.find_first_sight(c) for c in timeline.changes if c.earlier is None}
     altering = [c for c in timeline.changes if c.altered or sights.get(c, READ) is not READ]
     causes: list[tuple[float, Change | Mark]] = [(c.order, c) for c in altering]
     causes += [(bisect_right(timeline.times_us, m.time_us) + 0.75, m) for m in knowledge.list_marks()]
     causes.sort(key=lambda cause: cause[0])
-    states = _States(timeline, knowledge=knowledge)
+    states = _States(_place(timeline.reports, knowledge))
+    walk = _Walk(timeline, states, sights, set(states.hear_until(causes[0][0])) if causes else set())
     steps: list[Step] = []
     for number, (begins, cause) in enumerate(causes):
-        before = dict(states.until(begins))
         ends = causes[number + 1][0] if number + 1 < len(causes) else float("inf")
-        step = _take_step(timeline, states, before, cause, sights, begins, ends)
+        step = walk.take_step(number, cause, begins, ends)
         if isinstance(cause, Change) or step.matchings:
             steps.append(step)
+            walk.touched = set()
     return steps
 
 
-def _take_step(
-    timeline: ServerTimeline,
-    states: _States,
-    before: dict[str, DocumentState],
-    cause: Change | Mark,
-    sights: Mapping[Change, FirstSight],
-    begins: float,
-    ends: float,
-) -> Step:
-    """One step; it completes `before` with what only became known now."""
-    sight = sights.get(cause, READ) if isinstance(cause, Change) else READ
-    uri = cause.uri if isinstance(cause, Change) else None
-    gone = cause.deleted if isinstance(cause, Mark) else ()
-    if uri is not None and sight.kind == "created":
-        before[uri] = states.assume(uri, EMPTY)
-    elif uri is not None and sight.kind == "written":
-        before.pop(uri, None)
-    elif uri is not None and sight.origin in before:
-        before[uri] = states.assume(uri, before.pop(sight.origin).moved_to(uri))
-        states.forget(sight.origin, begins)
-    for deleted in gone:
-        states.forget(deleted, begins)
-    after = dict(states.until(ends))
-    after.update((deleted, EMPTY) for deleted in gone if deleted in before and deleted not in after)
-    for other, state in after.items():
-        if other not in before and not (sight.kind == "written" and other == uri):
-            before[other] = state  # first heard of now and not altered: it was so before
-    both = {other: state for other, state in before.items() if other in after and not states.is_assumed(other)}
-    fresh = states.first_on(cause) if isinstance(cause, Change) else None
-    return Step(
-        server=timeline.name,
-        cause=cause,
-        before=both,
-        after={other: after[other] for other in both},
-        matchings={o: match_documents(state, after[o]) for o, state in both.items() if state != after[o]},
-        freshness=_judge_freshness(timeline, cause, fresh, states) if isinstance(cause, Change) else "fresh",
-        settled_us=fresh.time_us if fresh else None,
-        blind=sight.kind == "written",
-        origin=sight.origin if sight.kind == "moved" and uri in both else None,
-    )
+class _Walk:
+    """Goes from cause to cause, and looks only at the documents that something was said or done about."""
+
+    def __init__(
+        self, timeline: ServerTimeline, states: _States, sights: Mapping[Change, FirstSight], touched: set[str]
+    ) -> None:
+        self._timeline, self._states, self._sights = timeline, states, sights
+        self._log = _StateLog()
+        self._last: set[str] = set(touched)
+        self.touched: set[str] = set(touched)  # since the last step that was one
+
+    def take_step(self, number: int, cause: Change | Mark, begins: float, ends: float) -> Step:
+        """One step; its `before` has what only became known now."""
+        states = self._states
+        sight = self._sights.get(cause, READ) if isinstance(cause, Change) else READ
+        uri = cause.uri if isinstance(cause, Change) else None
+        gone = cause.deleted if isinstance(cause, Mark) else ()
+        found: dict[str, DocumentState | None] = {}  # what the cause itself says of the state before
+        if uri is not None and sight.kind == "created":
+            found[uri] = states.assume(uri, EMPTY)
+        elif uri is not None and sight.kind == "written":
+            found[uri] = None
+        elif uri is not None and sight.origin is not None and (moved := states.find(sight.origin)) is not None:
+            found[sight.origin] = None
+            found[uri] = states.assume(uri, moved.moved_to(uri))
+            states.forget(sight.origin, begins)
+        for deleted in gone:
+            found[deleted] = states.find(deleted)
+            states.forget(deleted, begins)
+        heard = states.hear_until(ends)
+        now = {*heard, *found}
+        changed: dict[str, DocumentState] = {}
+        for other in sorted(now | self._last):
+            after = states.find(other)
+            before = found[other] if other in found else heard.get(other, after)
+            if after is None and before is not None and other in gone:
+                after = EMPTY
+            if before is None and not (sight.kind == "written" and other == uri):
+                before = after  # first heard of now and not altered: it was so before
+            if before is None or after is None or states.is_assumed(other):
+                self._log.set(other, number, None)
+                continue
+            self._log.set(other, number, after)
+            if before != after:
+                changed[other] = before
+        self.touched |= now | self._last
+        self._last = now
+        after_all = StateAt(self._log, number, {})
+        fresh = states.first_on(cause) if isinstance(cause, Change) else None
+        return Step(
+            server=self._timeline.name,
+            cause=cause,
+            before=StateAt(self._log, number, changed),
+            after=after_all,
+            touched=tuple(sorted(self.touched)),
+            matchings={other: match_documents(before, after_all[other]) for other, before in changed.items()},
+            freshness=_judge_freshness(self._timeline, cause, fresh, states) if isinstance(cause, Change) else "fresh",
+            settled_us=fresh.time_us if fresh else None,
+            blind=sight.kind == "written",
+            origin=sight.origin if sight.kind == "moved" and uri in after_all else None,
+        )
 
 
 def _judge_freshness(timeline: ServerTimeline, change: Change, fresh: Report | None, states: _States) -> Freshness:
@@ -206,19 +296,39 @@ def _judge_freshness(timeline: ServerTimeline, change: Change, fresh: Report | N
 
 def find_state(timeline: ServerTimeline, until_us: int) -> State:
     """The state of all documents by what had arrived at `until_us` (wall clock)."""
-    states = _States(timeline, until_us)
-    return states.until(float("inf"))
+    return StateFinder(timeline).find(until_us)
+
+
+class StateFinder:
+    """Finds the states of a timeline at many times: of each document anew only if something was said of it since."""
+
+    def __init__(self, timeline: ServerTimeline) -> None:
+        self._reports: dict[str, list[Report]] = {}
+        for report in _place(timeline.reports, _Nothing()):
+            self._reports.setdefault(report.uri, []).append(report)
+        self._times_us = {uri: sorted(r.time_us for r in reports) for uri, reports in self._reports.items()}
+        self._found: dict[str, tuple[int, DocumentState | None]] = {}
+
+    def find(self, until_us: int) -> State:
+        """By what had arrived at `until_us` (wall clock)."""
+        found = ((uri, self._find(uri, until_us)) for uri in self._reports)
+        return {uri: state for uri, state in found if state is not None}
+
+    def _find(self, uri: str, until_us: int) -> DocumentState | None:
+        count = bisect_right(self._times_us[uri], until_us)
+        known = self._found.get(uri, (0, None))
+        if count != known[0]:
+            states = _States(report for report in self._reports[uri] if report.time_us <= until_us)
+            states.hear_until(float("inf"))
+            known = self._found[uri] = count, states.find(uri)
+        return known[1]
 
 
 class _States:
-    """The reports of a timeline by the moment they describe."""
+    """Reports by the moment they describe."""
 
-    def __init__(
-        self, timeline: ServerTimeline, until_us: int | None = None, knowledge: Knowledge | None = None
-    ) -> None:
-        heard = (r for r in timeline.reports if until_us is None or r.time_us <= until_us)
-        placed = _place(heard, knowledge or _Nothing())
-        self._reports = sorted(placed, key=lambda report: (report.as_of, report.time_us))
+    def __init__(self, reports: Iterable[Report]) -> None:
+        self._reports = sorted(reports, key=lambda report: (report.as_of, report.time_us))
         self._next = 0
         self._channels: dict[str, dict[str, Report]] = {}  # without what another channel has taken over
         self._latest: dict[str, dict[str, Report]] = {}  # by document and channel, whole
@@ -229,19 +339,24 @@ class _States:
         for report in self._reports:
             self._by_uri.setdefault(report.uri, []).append(report)
 
-    def until(self, order: float) -> State:
-        """The state as of just before `order`, which never goes back from call to call."""
-        touched = set()
+    def hear_until(self, order: float) -> dict[str, DocumentState | None]:
+        """Go on to just before `order`, which never goes back from call to call. The documents that something was said
+        of, with their states before.
+        """
+        touched = {}
         while self._next < len(self._reports) and self._reports[self._next].as_of < order:
             report = self._reports[self._next]
             self._next += 1
             if report.change is None or report.change.order >= self._gone.get(report.uri, 0):
                 self._hear(report)
-                touched.add(report.uri)
+                touched[report.uri] = self._state.get(report.uri)
         for uri in touched:
             self._state[uri] = _unite(self._channels[uri].values())
             self._assumed.discard(uri)
-        return self._state
+        return touched
+
+    def find(self, uri: str) -> DocumentState | None:
+        return self._state.get(uri)
 
     def assume(self, uri: str, state: DocumentState) -> DocumentState:
         """The state of a document of which nothing was said yet."""
@@ -281,7 +396,7 @@ class _States:
         reports = self._by_uri.get(change.uri, [])
         at = bisect_left(reports, float(change.order), key=lambda report: report.as_of)
         described = reports[at].change if at < len(reports) else None
-        return reports[at] if described and described.text == change.text else None
+        return reports[at] if described and described.content == change.content else None
 
     def said_before(self, change: Change) -> bool:
         reports = self._by_uri.get(change.uri, [])
@@ -300,7 +415,7 @@ def _place(reports: Iterable[Report], knowledge: Knowledge) -> Iterable[Report]:
             if change not in patience:
                 patience[change] = knowledge.find_patience(change)
             if is_first or report.time_us <= (patience[change] or 0):
-                report = replace(report, as_of=min(report.as_of, change.order + 0.5))
+                report = report.placed_at(min(report.as_of, change.order + 0.5))
         yield report
 
 
@@ -311,7 +426,7 @@ def _is_answer(report: Report) -> bool:
 def _speak_of_one_text(one: Report, other: Report) -> bool:
     if one.change is None or other.change is None:
         return one.change is other.change
-    return one.change.text == other.change.text
+    return one.change.content == other.change.content
 
 
 def _unite(reports: Iterable[Report]) -> DocumentState:
@@ -319,4 +434,4 @@ def _unite(reports: Iterable[Report]) -> DocumentState:
     ordered: Sequence[Report] = sorted(reports, key=lambda report: report.as_of)
     newest = ordered[-1].change
     together = {diagnostic for report in ordered for diagnostic in report.diagnostics}
-    return DocumentState(tuple(sorted(together)), newest.text if newest else None)
+    return DocumentState(tuple(sorted(together)), newest.content if newest else None)

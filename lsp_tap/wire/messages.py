@@ -7,26 +7,27 @@ null one out.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from collections import namedtuple  # `typing.NamedTuple` is this, and a megabyte that a tap need not hold
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 
-class Request(NamedTuple):
-    id: Any
+class Request(namedtuple("Request", ("id", "method", "params"), defaults=(None,))):
+    __slots__ = ()
     method: str
-    params: Any = None
 
 
-class Notification(NamedTuple):
+class Notification(namedtuple("Notification", ("method", "params"), defaults=(None,))):
+    __slots__ = ()
     method: str
-    params: Any = None
 
 
-class Response(NamedTuple):
+class Response(namedtuple("Response", ("id", "result", "error"), defaults=(None, None))):
     """`error` is None when the request succeeded; then `result` may be None as well."""
 
-    id: Any
-    result: Any = None
-    error: Any = None
+    __slots__ = ()
 
 
 Message: TypeAlias = Request | Notification | Response

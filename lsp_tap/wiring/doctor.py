@@ -30,6 +30,7 @@ INIT: Final = "run: lsp-tap init"
 INITIALIZE_TIMEOUT_S: Final = 45.0  # OpenCode's own
 _OLDEST: Final = (1, 18)
 _AT_ONCE: Final = 4
+_SET_BACK_US: Final = 1_000_000  # a clock that is only being corrected moves by less
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 Status = Literal["ok", "warn", "fail"]
@@ -213,17 +214,24 @@ def check_disk_usage(logs: Path) -> Check:
 
 
 def check_journals(folder: Path) -> Check:
-    """Whether every record of every journal can be read, and none was dropped."""
-    dropped = torn = unreadable = 0
+    """Whether every record of every journal can be read, none was dropped, and time went on in each."""
+    dropped = torn = unreadable = set_back = 0
     journals = read_folder(folder)
     for journal in journals:
+        boot_us: int | None = None
         for entry in journal:
             if isinstance(entry, Dropped):
                 dropped += entry.count
-            elif isinstance(entry, Unreadable):
+            if isinstance(entry, Unreadable):
                 torn += entry.reason == "torn line"
                 unreadable += entry.reason != "torn line"
+            else:
+                before_us, boot_us = boot_us, entry.time_us - entry.monotonic_us
+                set_back += before_us is not None and boot_us < before_us - _SET_BACK_US
     detail = f"{len(journals)} journals, {dropped} records dropped, {torn} torn ends, {unreadable} unreadable"
+    if set_back:
+        remedy = "calls and errors from then on may be missing in sessions that ran; later ones are all right"
+        return Check("journals", "warn", f"{detail}; the clock was set back {set_back} times", remedy)
     if dropped or unreadable:
         return Check("journals", "warn", detail, "sessions recorded there may be incomplete; check the disk's space")
     return Check("journals", "ok", detail)

@@ -86,7 +86,8 @@ class _Client(LanguageClient):
 
     async def close(self) -> None:
         """Let go of the process; nothing of it is waited for any more than a moment."""
-        with anyio.move_on_after(_MOMENT_S):
+        # What it reads may have ended in the middle of a message.
+        with contextlib.suppress(Exception), anyio.move_on_after(_MOMENT_S):
             await self.stop()  # type: ignore[no-untyped-call]
         for task in self._async_tasks:
             task.cancel()

@@ -1,6 +1,6 @@
 // The lsp-tap plugin for OpenCode. Generated from plugin/src of lsp-tap 0.1.0; edits here are lost.
-// It journals tool, message and session events to .opencode-logs/tap (lsp_tap/journal/FORMAT.md) and starts
-// `lsp-tap write` when a session comes to rest. It prints nothing, changes nothing and sends nothing anywhere.
+// It journals tool, message and session events to .opencode-logs/tap (lsp_tap/journal/FORMAT.md) and keeps
+// one `lsp-tap write --follow` that writes sessions as they come to rest. It prints nothing, changes nothing and sends nothing anywhere.
 
 // How lsp-tap is started. `lsp-tap init` puts the absolute command here; LSP_TAP_COMMAND (a JSON array) overrides it.
 const LSP_TAP_COMMAND = ["lsp-tap"];
@@ -241,9 +241,9 @@ function makeFolder(logs, name = ".") {
   return path.join(logs, name);
 }
 function openFile(folder) {
-  const start = (/* @__PURE__ */ new Date()).toISOString().replace(/[-:]|\.\d+/g, "");
+  const start2 = (/* @__PURE__ */ new Date()).toISOString().replace(/[-:]|\.\d+/g, "");
   for (; ; ) {
-    const file = path.join(folder, `client-${start}-${process.pid}-${filesNamed++}.jsonl`);
+    const file = path.join(folder, `client-${start2}-${process.pid}-${filesNamed++}.jsonl`);
     try {
       return fs.openSync(file, "wx", 384);
     } catch (error) {
@@ -298,16 +298,83 @@ function findCommand() {
   return words;
 }
 function launch(words, cwd, report) {
+  start(words, cwd, report, "ignore")?.unref();
+}
+var REST_MS = 10 * 60 * 1e3;
+var Writer = class {
+  constructor(logs, cwd, report, restMs = REST_MS) {
+    this.logs = logs;
+    this.cwd = cwd;
+    this.report = report;
+    this.restMs = restMs;
+  }
+  logs;
+  cwd;
+  report;
+  restMs;
+  child;
+  resting;
+  /** Has it ready soon. One that has to be started gets what there is to write along. */
+  prepare(...session_ids) {
+    this.rest();
+    if (this.child) return;
+    const child = start(["write", "--follow", "--dir", this.logs, "--", ...session_ids], this.cwd, this.report, "pipe");
+    if (!child) return;
+    const forget = () => {
+      if (this.child === child) this.child = void 0;
+    };
+    child.on("error", forget);
+    child.on("exit", forget);
+    child.stdin?.on("error", forget);
+    child.unref();
+    unref(child.stdin);
+    this.child = child;
+  }
+  write(session_id) {
+    const stdin = this.child?.stdin;
+    if (!stdin?.writable) {
+      this.child = void 0;
+      return this.prepare(session_id);
+    }
+    this.rest();
+    try {
+      stdin.write(`${session_id}
+`);
+    } catch {
+    }
+  }
+  /** Lets it finish what it was told, and end. */
+  close() {
+    clearTimeout(this.resting);
+    this.child?.stdin?.end();
+    this.child = void 0;
+  }
+  rest() {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.close(), this.restMs);
+    this.resting.unref();
+  }
+};
+function unref(stream) {
+  const handle = stream;
+  if (typeof handle?.unref === "function") handle.unref();
+}
+function start(words, cwd, report, stdin) {
   try {
     const [program, ...first] = findCommand();
-    const child = spawn(program, [...first, ...words], { cwd, detached: true, stdio: "ignore" });
+    const child = spawn(program, [...first, ...words], {
+      cwd,
+      detached: true,
+      stdio: [stdin, "ignore", "ignore"]
+    });
     child.on("error", (error) => report(`cannot start lsp-tap ${words[0]}: ${error.message}`));
     child.on("exit", (code) => {
       if (code) report(`lsp-tap ${words[0]} failed with exit code ${code}`);
     });
-    child.unref();
+    return child;
   } catch (error) {
     report(`cannot start lsp-tap ${words[0]}: ${error instanceof Error ? error.message : String(error)}`);
+    return void 0;
   }
 }
 
@@ -725,7 +792,8 @@ function startRecording(input, options) {
   const texts = new ToolTexts(journal, directory);
   const unfinished = /* @__PURE__ */ new Set();
   say(GREETING);
-  const start = (...words) => launch([...words, "--dir", logs], directory, say);
+  const writer = new Writer(logs, directory, say);
+  const start2 = (...words) => launch([...words, "--dir", logs], directory, say);
   const guard = (name, hook) => async (first, second) => {
     try {
       await hook(object(first), object(second));
@@ -739,7 +807,7 @@ function startRecording(input, options) {
   };
   const rest = async (session_id) => {
     await journal.flush();
-    start("write", session_id);
+    writer.write(session_id);
   };
   return {
     event: guard("event", (input2) => {
@@ -756,7 +824,9 @@ function startRecording(input, options) {
     "chat.message": guard("chat.message", (input2, output) => {
       const session_id = text(input2.sessionID);
       const message_id = text(object(output.message).id) ?? text(input2.messageID);
-      if (session_id && message_id) start("observe", "--session", session_id, "--message", message_id);
+      if (!session_id || !message_id) return;
+      start2("observe", "--session", session_id, "--message", message_id);
+      writer.prepare();
     }),
     "chat.params": guard("chat.params", (input2, output) => translation.parameters(input2, output)),
     "tool.execute.before": guard("tool.execute.before", (input2, output) => texts.before(input2, output)),
@@ -764,6 +834,7 @@ function startRecording(input, options) {
     dispose: guard("dispose", async () => {
       await Promise.all(unfinished);
       await journal.close();
+      writer.close();
     })
   };
 }

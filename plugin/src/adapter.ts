@@ -11,7 +11,7 @@ import path from "node:path"
 import type { Hooks, PluginInput, PluginOptions } from "@opencode-ai/plugin"
 import { bound } from "./bounded.ts"
 import { Journal, makeFolder, type Fields } from "./journal.ts"
-import { launch } from "./launch.ts"
+import { launch, Writer } from "./launch.ts"
 import { readStates } from "./texts.ts"
 
 declare const LSP_TAP_VERSION: string
@@ -440,6 +440,7 @@ function startRecording(input: Loose, options: Loose): Hooks {
   const unfinished = new Set<Promise<void>>()
   say(GREETING)
 
+  const writer = new Writer(logs, directory, say)
   const start = (...words: string[]): void => launch([...words, "--dir", logs], directory, say)
 
   /** Runs a hook so that nothing it does can be noticed but in the journal. */
@@ -460,7 +461,7 @@ function startRecording(input: Loose, options: Loose): Hooks {
 
   const rest = async (session_id: string): Promise<void> => {
     await journal.flush()
-    start("write", session_id)
+    writer.write(session_id)
   }
 
   return {
@@ -478,7 +479,9 @@ function startRecording(input: Loose, options: Loose): Hooks {
     "chat.message": guard("chat.message", (input, output) => {
       const session_id = text(input.sessionID)
       const message_id = text(object(output.message).id) ?? text(input.messageID)
-      if (session_id && message_id) start("observe", "--session", session_id, "--message", message_id)
+      if (!session_id || !message_id) return
+      start("observe", "--session", session_id, "--message", message_id)
+      writer.prepare()
     }),
     "chat.params": guard("chat.params", (input, output) => translation.parameters(input, output)),
     "tool.execute.before": guard("tool.execute.before", (input, output) => texts.before(input, output)),
@@ -486,6 +489,7 @@ function startRecording(input: Loose, options: Loose): Hooks {
     dispose: guard("dispose", async () => {
       await Promise.all(unfinished)
       await journal.close()
+      writer.close()
     }),
   }
 }

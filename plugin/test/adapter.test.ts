@@ -247,20 +247,25 @@ test("steps, status, permissions, sub-agents and the client's own sums", async (
   ])
 })
 
-test("lsp-tap is started for a turn's start and, once all of it is on disk, for its end", async () => {
+test("lsp-tap is started for a turn's start, and told of its end once all of it is on disk", async () => {
   const folder = makeTemporary()
   const script = join(folder, "record.sh")
-  writeFileSync(script, `{ echo "$PWD $*"; cat "$PWD"/logs/tap/*.jsonl 2>/dev/null; } > ${folder}/"$1".part; mv ${folder}/"$1".part ${folder}/"$1"\n`)
+  writeFileSync(
+    script,
+    `echo "$PWD $*" > ${folder}/"$1".part; mv ${folder}/"$1".part ${folder}/"$1"; [ "$1" = write ] || exit 0
+     read -r line; { echo "$line"; cat "$PWD"/logs/tap/*.jsonl; cat; } > ${folder}/told.part; mv ${folder}/told.part ${folder}/told\n`,
+  )
   process.env.LSP_TAP_COMMAND = JSON.stringify(["sh", script])
   try {
     const { directory, logs, call, event, records } = await load({ dir: "logs" })
+    const read = (name: string) => waitUntil(() => readFileSync(join(folder, name), "utf8").split("\n"))
     await call("chat.message", { sessionID: SESSION }, { message: { id: USER }, parts: [] })
-    const observe = await waitUntil(() => readFileSync(join(folder, "observe"), "utf8").split("\n"))
-    assert.equal(observe[0], `${directory} observe --session ${SESSION} --message ${USER} --dir ${logs}`)
+    assert.equal((await read("observe"))[0], `${directory} observe --session ${SESSION} --message ${USER} --dir ${logs}`)
+    assert.equal((await read("write"))[0], `${directory} write --follow --dir ${logs} --`)
     await event("session.idle", { sessionID: SESSION })
     await records()
-    const [line, ...journal] = await waitUntil(() => readFileSync(join(folder, "write"), "utf8").split("\n"))
-    assert.equal(line, `${directory} write ${SESSION} --dir ${logs}`)
+    const [line, ...journal] = await read("told")
+    assert.equal(line, SESSION)
     assert.deepEqual(JSON.parse(journal[1] as string).kind, "session_idle")
   } finally {
     process.env.LSP_TAP_COMMAND = '["true"]'

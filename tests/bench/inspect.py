@@ -1,10 +1,10 @@
-"""What looking at a large recording costs: `log` with filters, and `stats`, on a million messages.
+"""What looking at a large recording costs: `log` with filters, `stats`, and `inspect`, on a million messages.
 
     python -m tests.bench.inspect [--messages N] [--json]
 
 The capture is written by the journal's own writer into a temporary folder: an editing session with changes, pulls and
 their answers, pushed diagnostics, progress, completions with fifty items now and then, two servers. The aims: a filter
-reads 100 000 messages a second, `stats` of a million takes 15 s.
+reads 100 000 messages a second, `stats` of a million takes 15 s, `inspect` shows its first screen within 2 s.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any, Final
 from lsp_tap.cli import main
 from lsp_tap.journal.lines import encode_fields, encode_frame
 from lsp_tap.journal.writer import JournalWriter, create_file, create_folder, name_server_journal
+from tests.inspect.screen.terminal import Terminal, memory_mb
 
 START_US: Final = 1_764_000_000_000_000
 FILTERS: Final = (
@@ -34,6 +35,8 @@ FILTERS: Final = (
     "no-such-text-anywhere",
     "~b 'no (such )?text'",
 )
+FIRST_SCREEN_MS: Final = 2000
+_KEYS: Final = 60
 CLIENT, SERVER = "client_to_server", "server_to_client"
 
 
@@ -93,6 +96,8 @@ def write_capture(folder: Path, name: str, count: int, seed: int) -> int:
         fields, _ = encode_frame(direction, b"Content-Length: %d\r\n\r\n" % len(body), body)
         writer.write("frame", fields, START_US + at_us, at_us)
         written += 1
+    stopped = encode_fields({"reason": "client closed", "exit_code": 0})
+    writer.write("tap_stopped", stopped, START_US + at_us, at_us)
     writer.close(START_US + at_us, at_us)
     return written
 
@@ -105,6 +110,41 @@ def measure(arguments: list[str]) -> tuple[float, int]:
         code = main(arguments)
     assert code == 0, code
     return time.perf_counter() - start_s, printed.getvalue().count("\n")
+
+
+def measure_inspect(folder: Path, total: int) -> dict[str, float]:
+    """`inspect` in a terminal: when the first messages are shown, how soon a key shows while it loads, when all is
+    indexed, what it holds in memory then, and how soon a filter's first hits are there."""
+    keys_ms: list[float] = []
+    with Terminal(["inspect", str(folder)]) as terminal:
+        terminal.wait_for("didOpen")
+        first_ms = (time.perf_counter() - terminal.start_s) * 1000
+        pressed = 1
+        while len(keys_ms) < _KEYS:
+            pressed += 1
+            terminal.press("j")
+            keys_ms.append(terminal.wait_for(rf"(?<!\d) ?{pressed} of ") * 1000)
+        whole = f"{total + 4:,}".replace(",", " ")  # with the starts and ends of two taps
+        if f" of {whole}" not in terminal.text:
+            terminal.wait_for(f" of {whole}")
+        indexed_s = time.perf_counter() - terminal.start_s
+        used_mb = memory_mb(terminal.process.pid)
+        terminal.press("f")
+        terminal.wait_for("filter:")
+        terminal.press("~k error\r")
+        filter_ms = terminal.wait_for(rf"[\d ]+ of [\d ]+ of {whole}") * 1000
+        terminal.press("q")
+        assert terminal.wait() == 0
+    keys_ms.sort()
+    return {
+        "first_screen_ms": first_ms,
+        "key_p50_ms": keys_ms[len(keys_ms) // 2],
+        "key_p95_ms": keys_ms[len(keys_ms) * 95 // 100],
+        "key_max_ms": keys_ms[-1],
+        "indexed_s": indexed_s,
+        "memory_mb": used_mb,
+        "filter_first_hits_ms": filter_ms,
+    }
 
 
 def run(count: int, report: Callable[[str], None]) -> dict[str, Any]:
@@ -121,7 +161,18 @@ def run(count: int, report: Callable[[str], None]) -> dict[str, Any]:
             report(f"log {text!r}: {rates[text]:.0f} messages/s ({took_s:.1f} s, {lines} lines)")
         stats_s, _ = measure(["stats", str(folder), "--json"])
         report(f"stats: {stats_s:.1f} s")
-        return {"messages": total, "bytes": size, "filter_messages_per_s": rates, "stats_s": stats_s}
+        looked = measure_inspect(folder, total)
+        verdict = "met" if looked["first_screen_ms"] <= FIRST_SCREEN_MS else "not met"
+        report(
+            f"inspect: first screen {looked['first_screen_ms']:.0f} ms (aim {FIRST_SCREEN_MS} ms: {verdict}), "
+            f"a key while loading {looked['key_p50_ms']:.0f} ms (p95 {looked['key_p95_ms']:.0f} ms, "
+            f"most {looked['key_max_ms']:.0f} ms), all indexed {looked['indexed_s']:.1f} s, "
+            f"{looked['memory_mb']:.0f} MB with its workers, "
+            f"a filter's first hits {looked['filter_first_hits_ms']:.0f} ms"
+        )
+        return {
+            "messages": total, "bytes": size, "filter_messages_per_s": rates, "stats_s": stats_s, "inspect": looked,
+        }  # fmt: skip
 
 
 def parse_arguments() -> argparse.Namespace:

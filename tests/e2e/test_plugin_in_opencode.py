@@ -18,11 +18,16 @@ Json = dict[str, Any]
 
 RECORDER = """
 import json, os, pathlib, sys
-line = {"arguments": sys.argv[1:], "cwd": os.getcwd(), "leads_group": os.getpgid(0) == os.getpid()}
 logs = pathlib.Path(sys.argv[sys.argv.index("--dir") + 1])
-line["kinds"] = [json.loads(l)["kind"] for f in sorted(logs.glob("tap/client-*")) for l in f.open()]
-with open(__file__ + ".said", "a") as said:
-    said.write(json.dumps(line) + "\\n")
+def tell(**line):
+    line["kinds"] = [json.loads(l)["kind"] for f in sorted(logs.glob("tap/client-*")) for l in f.open()]
+    with open(__file__ + ".said", "a") as said:
+        said.write(json.dumps(line) + "\\n")
+tell(arguments=sys.argv[1:], cwd=os.getcwd(), leads_group=os.getpgid(0) == os.getpid())
+if "--follow" in sys.argv:
+    for line in sys.stdin:
+        tell(told=line.strip())
+    tell(told=None)
 """
 
 
@@ -127,17 +132,19 @@ def test_a_turn_that_reads_fails_an_edit_and_then_makes_it(
 
     kinds = [r["kind"] for r in found]
     assert kinds.index("session_idle") > kinds.index("tool_finished")
-    wait_until(lambda: recorder()[1:], what="second launch")
-    launched = recorder()
+    wait_until(lambda: {"told": None} in [{"told": line.get("told", "")} for line in recorder()], what="its end")
+    launched = [line for line in recorder() if "arguments" in line]
+    told = [line for line in recorder() if "told" in line]
     logs = str(opencode.logs)
-    assert [line["arguments"] for line in launched] == [
+    assert sorted(line["arguments"] for line in launched) == [
         ["observe", "--session", run.session_id, "--message", user["message_id"], "--dir", logs],
-        ["write", run.session_id, "--dir", logs],
+        ["write", "--follow", "--dir", logs, "--"],
     ]
     for line in launched:
         assert line["leads_group"]
         assert line["cwd"] == str(opencode.project)
-    assert "session_idle" in launched[1]["kinds"]
+    assert [line["told"] for line in told] == [run.session_id, None]
+    assert all("session_idle" in line["kinds"] for line in told)
     greeting, *rest = (opencode.logs / "plugin.log").read_text().splitlines()
     assert greeting.endswith("Z 📊 SessionLogger: Initialized (DSPy training data format)")
     assert rest == []
@@ -214,7 +221,7 @@ def test_a_model_that_refuses(opencode: OpenCode, model: ScriptedModel, recorder
     assert [r["error"] for r in of("session_error", found)] == [error]
     assert of("message_updated", found, role="assistant")[-1]["error"] == error
     assert len(of("session_idle", found)) == 2
-    writes = wait_until(lambda: [r for r in recorder() if r["arguments"][0] == "write"][1:], what="writes")
+    writes = wait_until(lambda: [r for r in recorder() if r.get("told")][1:], what="writes")
     assert writes[-1]["kinds"].count("session_error") == 1
 
 

@@ -105,6 +105,7 @@ def test_edits_of_a_read_file_and_of_a_new_one(opencode: OpenCode) -> None:
         "finish reason is stop",
         "6 tool calls",
         "LSP errors 2 -> 1 (2 cleared, 1 introduced)",
+        "the task is to mend, and 2 errors were fixed",
     ]
 
 
@@ -238,6 +239,7 @@ def test_a_rejected_permission_changes_nothing_and_is_no_success(opencode: OpenC
     assert session["turns"][0]["outcome"]["reasons"] == [
         "finish reason is tool-calls, not stop",
         "edit failed and was not repaired: The user rejected permission to use this specific tool call.",
+        "the task is to mend, and no error was fixed",
     ]
 
 

@@ -8,7 +8,15 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from lsp_tap.journal.lines import encode_fields, encode_frame, encode_frame_head, encode_invalid, encode_part
+from lsp_tap.journal.lines import (
+    PART_BYTES,
+    count_parts,
+    encode_fields,
+    encode_frame,
+    encode_frame_head,
+    encode_invalid,
+    encode_part,
+)
 from lsp_tap.journal.writer import JournalWriter, create_file, create_folder, name_server_journal
 
 START_US = 1_764_000_000_000_000
@@ -58,8 +66,8 @@ class RecordedTap:
         """A message as one over a mebibyte is recorded."""
         body = json.dumps({"jsonrpc": "2.0", **message}).encode()
         seq = self.write("frame", encode_frame_head(direction, b"Content-Length: %d\r\n\r\n" % len(body), len(body)))
-        for part in range(-(-len(body) // (1 << 18))):
-            self.write("body_part", encode_part(seq, part, body[part << 18 : (part + 1) << 18]))
+        for part in range(count_parts(len(body))):
+            self.write("body_part", encode_part(seq, part, body[part * PART_BYTES : (part + 1) * PART_BYTES]))
 
     def ask(self, method: str, uri: str | None = None, *, id: Any = None, probe: bool = False) -> Any:
         """A request of the client's; returns its id."""

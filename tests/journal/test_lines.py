@@ -148,3 +148,16 @@ def test_fields_of_any_text_are_one_line() -> None:
     fields = encode_fields({"name": "a\nb\u2028\udc80"})
     assert b"\n" not in fields
     assert json.loads(b"{" + fields + b"}") == {"name": "a\nb\u2028\udc80"}
+
+
+@given(st.binary() | JSON_VALUES.map(lambda value: json.dumps(value).encode()))
+def test_a_value_that_nobody_wants_changes_nothing_else(body: bytes) -> None:
+    header = b"Content-Length: %d\r\n\r\n" % len(body)
+    fields, _ = encode_frame("server_to_client", header, body)
+    assert encode_frame("server_to_client", header, body, value_is_wanted=False) == (fields, None)
+
+
+@pytest.mark.parametrize("body", [b"1" * 4300, b"1" * 4301, b'"' + b"1" * 5000 + b'"', b'{"a": [NaN]}', b"[" * 100_000])
+def test_what_is_only_checked_is_refused_for_the_same_reason(body: bytes) -> None:
+    fields, _ = encode_frame("server_to_client", b"", body)
+    assert encode_frame("server_to_client", b"", body, value_is_wanted=False) == (fields, None)

@@ -25,6 +25,11 @@ def encode_stderr(seq: int, text: str = "x") -> bytes:
     return encode_line(seq, seq, seq, "stderr", b'"text":%s' % json.dumps(text).encode())
 
 
+def encode_newer_head() -> bytes:
+    example = next(line for line in FORMAT.read_text().splitlines() if line.startswith('    {"seq":0'))
+    return example.strip().replace('"format":1', '"format":2').encode() + b"\n"
+
+
 def encode_head(seq: int, parts: int) -> bytes:
     fields = b'"direction":"client_to_server","raw_length":1,"body_parts":%d' % parts
     return encode_line(seq, seq, seq, "frame", fields)
@@ -87,12 +92,21 @@ def test_a_bad_line_is_told_of_and_the_next_one_read(path: Path, line: bytes, re
 
 
 def test_a_newer_format_is_told_of_and_not_guessed_at(path: Path) -> None:
-    example = next(line for line in FORMAT.read_text().splitlines() if line.startswith('    {"seq":0'))
-    newer = example.strip().replace('"format":1', '"format":2').encode() + b"\n"
-    (entry,) = read(path, newer + encode_stderr(1))
+    (entry,) = read(path, encode_newer_head() + encode_stderr(1))
     assert isinstance(entry, Unreadable)
     assert entry.reason == "newer format"
     assert "format 2" in entry.detail
+
+
+def test_a_newer_format_that_was_first_seen_torn_is_told_of_once(path: Path) -> None:
+    newer = encode_newer_head()
+    path.write_bytes(newer[:20])
+    reader = JournalReader(path)
+    assert list(reader.read_new()) == []
+    path.write_bytes(newer)
+    (entry,) = reader.read_rest()
+    assert isinstance(entry, Unreadable)
+    assert entry.reason == "newer format"
 
 
 def test_unknown_fields_are_kept_and_mean_nothing(path: Path) -> None:

@@ -19,8 +19,9 @@ PROJECT = "/p"
 class Recorded:
     """One client process with its sessions. All clocks are that of the first server's conversation."""
 
-    def __init__(self, *servers: Conversation) -> None:
+    def __init__(self, *servers: Conversation, directory: str = PROJECT) -> None:
         self.servers = servers or (Conversation(),)
+        self.directory = directory
         self.history = HistoryFold()
         self.records: list[records.Record] = []
         self._seq = 0
@@ -32,7 +33,7 @@ class Recorded:
             format=1,
             recorder="t",
             pid=1,
-            directory=PROJECT,
+            directory=directory,
         )
         self._turn = 0
         self.session()
@@ -45,7 +46,7 @@ class Recorded:
         for server in self.servers:
             server.wait(ms)
 
-    def add(self, model: type[Any], kind: str, **fields: Any) -> None:
+    def add(self, model: type[Any], kind: str, /, **fields: Any) -> None:
         self.wait(1)
         self._seq += 1
         fields.setdefault("session_id", SESSION)
@@ -56,7 +57,7 @@ class Recorded:
     def session(self, session_id: str = SESSION, parent: str | None = None) -> None:
         self.add(
             records.SessionUpdated, "session_updated", session_id=session_id, parent_id=parent, title="t",
-            directory=PROJECT, created_ms=self.now / 1000,
+            directory=self.directory, created_ms=self.now / 1000,
         )  # fmt: skip
 
     def ask(self, task: str, session: str = SESSION) -> str:
@@ -128,7 +129,7 @@ class Recorded:
         before: Mapping[str, str | None] | None = None,
     ) -> None:
         """A tool is about to run; `before` are the files it is about to change, by their names in the project."""
-        files = tuple(self.store(f"{PROJECT}/{name}", text) for name, text in (before or {}).items())
+        files = tuple(self.store(f"{self.directory}/{name}", text) for name, text in (before or {}).items())
         self._tool(reply, call, tool, "pending", session=session, args=args)
         self.add(
             records.ToolStarting, "tool_starting", session_id=session, call_id=call, tool=tool, args=args, files=files
@@ -145,7 +146,7 @@ class Recorded:
         exit_code: int | None = None,
         after: Mapping[str, str | None] | None = None,
     ) -> None:
-        files = tuple(self.store(f"{PROJECT}/{name}", text) for name, text in (after or {}).items())
+        files = tuple(self.store(f"{self.directory}/{name}", text) for name, text in (after or {}).items())
         self.add(records.ToolFinished, "tool_finished", session_id=session, call_id=call, tool=tool, files=files)
         self._tool(
             reply,

@@ -27,8 +27,21 @@ HEAVY = (
     "platformdirs",
     "git",
     "rich",
+    "typing",
+    "base64",
+    "pickle",
 )
-NOT_BEFORE_THE_SERVER = ("typing", "subprocess", "argparse", "dataclasses", "inspect", "shutil", "logging", "tempfile")
+NOT_BEFORE_THE_SERVER = (
+    "enum",
+    "re",
+    "subprocess",
+    "argparse",
+    "dataclasses",
+    "inspect",
+    "shutil",
+    "logging",
+    "tempfile",
+)
 
 
 def test_nothing_heavy_is_imported(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ def lsp_diagnostic(
 class Conversation:
     """Each call is one record, a millisecond after the one before unless `wait` said otherwise."""
 
-    def __init__(self, name: str = "server", *, encoding: str | None = None) -> None:
-        self.name = name
+    def __init__(self, name: str = "server", *, encoding: str | None = None, cwd: str = "/p") -> None:
+        self.name, self.cwd = name, cwd
         self.records: list[records.Record] = []
         self.time_us = START_US
         self._versions: dict[str, int] = {}
@@ -53,7 +53,7 @@ class Conversation:
             recorder="t",
             name=self.name,
             command=(self.name,),
-            cwd="/p",
+            cwd=self.cwd,
             pid=1,
         )
 

@@ -1,0 +1,82 @@
+"""The head of a frame's line: what it says before its message is looked at.
+
+Most frames concern nobody who reads a journal for one purpose, and their messages are most of its bytes. So a line is
+checked whole, at the speed of a scan, and its message is built only if somebody wants it. Whatever is unusual about a
+line (a body in parts, a number for a method, half a surrogate pair) has no head, and is for `parse_line`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from lsp_tap.journal.records import Direction, Frame
+
+DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_START_BYTES: Final = 128
+
+
+class _Line(msgspec.Struct, gc=False):
+    seq: int
+    time_us: Annotated[int, msgspec.Meta(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999)]
+    monotonic_us: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+    direction: Direction
+    raw_length: int
+    message: msgspec.Raw
+    probe: bool = False
+    header: str | None = None
+    body: msgspec.UnsetType = msgspec.UNSET
+    body_base64: msgspec.UnsetType = msgspec.UNSET
+    body_parts: msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.UnsetType = msgspec.UNSET
+
+
+class _Message(msgspec.Struct, gc=False):
+    method: str | None = None
+    id: int | str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+_read_line: Final = msgspec.json.Decoder(_Line).decode
+_read_message: Final = msgspec.json.Decoder(_Message).decode
+
+
+class FrameHead:
+    """`method` and `id` are those of the message; None for one that has none."""
+
+    __slots__ = ("_line", "direction", "id", "is_answer", "method", "time_us")
+
+    def __init__(self, line: _Line, message: _Message) -> None:
+        self._line = line
+        self.time_us = line.time_us
+        self.direction: Direction = line.direction
+        self.method = message.method
+        self.id = None if message.id is msgspec.UNSET else message.id
+        self.is_answer = message.method is None and message.id is not msgspec.UNSET
+
+    def read_frame(self) -> Frame | None:
+        """The whole record; None where only `parse_line` can tell what is in it. Unknown fields are left out."""
+        line = self._line
+        try:
+            message: Any = msgspec.json.decode(line.message)
+        except DECODE_ERRORS:
+            return None
+        more: dict[str, Any] = {} if line.header is None else {"header": line.header}
+        return Frame.model_construct(
+            seq=line.seq, time_us=line.time_us, monotonic_us=line.monotonic_us, kind="frame", direction=line.direction,
+            raw_length=line.raw_length, probe=line.probe, message=message, **more,
+        )  # fmt: skip
+
+
+def read_head(line: bytes) -> FrameHead | None:
+    """The head of a line; None where it is no frame, or has none."""
+    if b'"kind":"frame"' not in line[:_START_BYTES]:
+        return None
+    try:
+        if not line.isascii():
+            line.decode()
+        read = _read_line(line)
+        return FrameHead(read, _read_message(read.message))
+    except DECODE_ERRORS:
+        return None

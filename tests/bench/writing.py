@@ -1,0 +1,226 @@
+"""What writing costs: folding whole journals, the idles of a growing session, and how long a client's files take.
+
+    python -m tests.bench.writing [--size MB ...] [--chart FILE] [--json]
+
+The journals are made from a seed (`tests.bench.journals`); `--size 1000` takes a gigabyte of disk and a minute. Each
+size is folded, and all its sessions written, by a process of its own, several times where that is quick: the fastest
+counts. The time from idle to the files is that of the real `lsp-tap write --follow`, told of sessions whose recorder
+runs, so that it waits until that is quiet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lsp_tap.session.writer import SessionWriter, spare_collector
+from tests.bench.journals import Work, make_journals
+
+SIZES_MB = (1, 10, 100)
+ROUNDS_BYTES = 300_000_000
+"""What is folded of one size, in as many rounds."""
+IDLES = 10
+CALLS_A_TURN = 10
+TURNS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """`seconds` of processor time, which is what it takes on a machine with nothing else to do; `read_seconds` of them
+    until all is folded and nothing written."""
+
+    size_mb: float
+    seconds: float
+    read_seconds: float
+    peak_mb: float
+
+    @property
+    def mb_per_s(self) -> float:
+        return self.size_mb / self.seconds
+
+
+def fold_here(logs: Path) -> dict[str, float]:
+    spare_collector()
+    start_s = time.process_time()
+    writer = SessionWriter(logs)
+    writer.read()
+    read_s = time.process_time() - start_s
+    for _ in writer.write():
+        pass
+    took_s = time.process_time() - start_s
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return {"seconds": took_s, "read_seconds": read_s, "peak_mb": peak_mb}
+
+
+def measure_fold(size_mb: int, folder: Path) -> Fold:
+    work = make_journals(folder, size_mb * 1_000_000)
+    work.finish()
+    command = [sys.executable, "-m", "tests.bench.writing", "--fold", str(folder)]
+    rounds = min(5, max(1, ROUNDS_BYTES // work.size_bytes))
+    found = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(rounds)]
+    best = min(found, key=lambda one: float(one["seconds"]))
+    return Fold(work.size_bytes / 1e6, best["seconds"], best["read_seconds"], max(one["peak_mb"] for one in found))
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What one idle cost: bytes that were new in the journals, bytes that were read, milliseconds of processor time."""
+
+    new_bytes: int
+    read_bytes: int
+    ms: float
+
+
+def measure_idles(folder: Path) -> list[Idle]:
+    """The idles of one session, which grows."""
+    work, writer, costs = Work(folder), SessionWriter(folder), []
+    writer.read()
+    for _ in range(IDLES):
+        before = work.size_bytes
+        work.add_turn(CALLS_A_TURN)
+        read, start_s = _count_read(), time.process_time()
+        for _ in writer.write([work.session_id]):
+            pass
+        took_ms = (time.process_time() - start_s) * 1000
+        costs.append(Idle(work.size_bytes - before, _count_read() - read, took_ms))
+    work.finish()
+    return costs
+
+
+def _count_read() -> int:
+    """The bytes that this process has read so far, from files and all else; 0 where the system does not tell."""
+    path = Path("/proc/self/io")
+    counts = dict(line.split(": ") for line in path.read_text().splitlines()) if path.exists() else {}
+    return int(counts.get("rchar", 0))
+
+
+def measure_waits(folder: Path) -> list[float]:
+    """Milliseconds from the moment at which a client says that a session is idle until its files are there."""
+    work, waits = Work(folder, pid=os.getpid(), server_pid=os.getpid()), []
+    command = [sys.executable, "-m", "lsp_tap", "write", "--follow", "--dir", str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        for _ in range(TURNS):
+            work.add_turn(CALLS_A_TURN)
+            start_s = time.perf_counter()
+            writer.stdin.write(f"{work.session_id}\n")
+            for _ in range(2):  # the session's file, and the training file
+                assert writer.stdout.readline()
+            waits.append((time.perf_counter() - start_s) * 1000)
+        writer.stdin.close()
+        assert writer.wait(60) == 0
+    work.finish()
+    return waits
+
+
+def judge(folds: Sequence[Fold], idles: Sequence[Idle], waits: Sequence[float]) -> list[dict[str, Any]]:
+    """Each promise with what was measured."""
+    whole = [fold for fold in folds if fold.size_mb > 50]
+    last = idles[-1]
+    typical_ms = [statistics.median(idle.ms for idle in some) for some in (idles[:3], idles[-3:])]
+    p95_ms = statistics.quantiles(waits, n=20)[-1]
+    rows: list[tuple[str, str, bool]] = [
+        (
+            f"{fold.size_mb:.0f} MB fold at >= 50 MB/s (and all their sessions written)",
+            f"{fold.size_mb / fold.read_seconds:.1f} MB/s ({fold.mb_per_s:.1f} MB/s)",
+            fold.size_mb / fold.read_seconds >= 50,
+        )
+        for fold in whole
+    ]
+    rows += [
+        (f"{fold.size_mb:.0f} MB in <= 250 MB of memory", f"{fold.peak_mb:.0f} MB", fold.peak_mb <= 250)
+        for fold in whole
+    ]
+    rows += [
+        (
+            f"idle {IDLES} reads only what is new",
+            f"{last.read_bytes / last.new_bytes:.2f} bytes a new byte",
+            last.read_bytes <= 1.1 * last.new_bytes,
+        ),
+        (
+            f"idle {IDLES} takes the time that idle 1 took",
+            f"{typical_ms[0]:.0f} -> {typical_ms[1]:.0f} ms",
+            typical_ms[1] <= 1.25 * typical_ms[0],
+        ),
+        (
+            "from idle to the files, p95 <= 1 s",
+            f"p50 {statistics.median(waits):.0f} ms, p95 {p95_ms:.0f} ms",
+            p95_ms <= 1000,
+        ),
+    ]
+    return [{"promise": promise, "measured": measured, "met": met} for promise, measured, met in rows]
+
+
+def draw_chart(folds: Sequence[Fold], path: Path) -> None:
+    import pygal  # type: ignore[import-untyped]
+    from pygal.style import CleanStyle  # type: ignore[import-untyped]
+
+    chart = pygal.Line(
+        logarithmic=True, style=CleanStyle(font_family="sans-serif"), js=[], no_prefix=True, width=760, height=420,
+        title="Folding a recording and writing its sessions", x_title="journals", legend_at_bottom=True,
+        disable_xml_declaration=True, show_minor_y_labels=False,
+    )  # fmt: skip
+    chart.x_labels = [f"{fold.size_mb:.0f} MB" for fold in folds]
+    chart.add("seconds", [round(fold.seconds, 3) for fold in folds])
+    chart.add("seconds to fold alone", [round(fold.read_seconds, 3) for fold in folds])
+    chart.add("peak memory, MB", [round(fold.peak_mb) for fold in folds])
+    path.write_text(chart.render() + "\n", "utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--size", action="append", type=int, metavar="MB", help="journals of so many megabytes")
+    parser.add_argument("--chart", type=Path, metavar="FILE", help="draw cost against size, as SVG")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--fold", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.fold:
+        sys.stdout.write(json.dumps(fold_here(options.fold)))
+        return
+    folds = []
+    for size_mb in options.size or SIZES_MB:
+        with tempfile.TemporaryDirectory() as folder:
+            folds.append(measure_fold(size_mb, Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        idles = measure_idles(Path(folder, "idles"))
+        waits = measure_waits(Path(folder, "waits"))
+    promises = judge(folds, idles, waits)
+    if options.chart:
+        draw_chart(folds, options.chart)
+    if options.json:
+        found = [
+            {**{name: getattr(fold, name) for name in Fold.__slots__}, "mb_per_s": fold.mb_per_s} for fold in folds
+        ]
+        sys.stdout.write(
+            json.dumps(
+                {"folds": found, "idles": [asdict(idle) for idle in idles], "waits_ms": waits, "promises": promises}
+            )
+            + "\n"
+        )
+        return
+    for fold in folds:
+        sys.stdout.write(
+            f"{fold.size_mb:8.0f} MB{fold.seconds:9.2f} s ({fold.read_seconds:.2f} s to fold){fold.mb_per_s:8.1f} MB/s"
+            f"{fold.peak_mb:8.0f} MB of memory\n"
+        )
+    for number, idle in enumerate(idles, 1):
+        sizes = f"{idle.new_bytes / 1000:9.0f} kB new{idle.read_bytes / 1000:9.0f} kB read"
+        sys.stdout.write(f"   idle {number:2}{sizes}{idle.ms:9.1f} ms\n")
+    for row in promises:
+        sys.stdout.write(f"{'met    ' if row['met'] else 'not met'} {row['promise']:60}{row['measured']}\n")
+
+
+if __name__ == "__main__":
+    main()

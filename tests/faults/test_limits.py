@@ -1,0 +1,44 @@
+"""A process that may have few files open: the tap runs, or says in one line why not."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from lsp_tap.wire.framing import encode_frame
+from tests.faults.journals import read_valid_prefix
+from tests.tap.tapped import peer, tap
+
+ENOUGH = 15
+"""Standard input, output and error, a pipe to each of the server's while it is started, and some to spare."""
+
+
+@pytest.mark.parametrize("limit", range(6, ENOUGH))
+def test_too_few_open_files_are_told_of_in_one_line(limit: int, tmp_path: Path) -> None:
+    with tap(peer("echo"), tmp_path, prepare=f"ulimit -n {limit}") as tapped:
+        out, err = tapped.finish()
+        assert (out, tapped.wait()) == (b"", 126)
+        assert err.decode().count("\n") == 1
+        assert "Too many open files" in err.decode()
+
+
+@pytest.mark.parametrize("options", [(), ("--no-probe",)], ids=["with the probe", "without the probe"])
+@pytest.mark.parametrize("limit", [ENOUGH, ENOUGH + 1, 20])
+def test_enough_open_files_are_few(limit: int, options: tuple[str, ...], tmp_path: Path) -> None:
+    """Also for a burst that is more than fits into memory."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "m", "params": "x" * 40_000}).encode()
+    frames = encode_frame(body) * 100
+    with tap(peer("echo"), tmp_path, prepare=f"ulimit -n {limit}", options=options) as tapped:
+        sender = threading.Thread(target=tapped.send, args=(frames,))
+        sender.start()
+        assert tapped.read(len(frames)) == frames
+        sender.join()
+        out, err = tapped.finish()
+        assert (out, tapped.wait()) == (b"", 0)
+        records = read_valid_prefix(tapped.journal_path)
+    dropped = sum(record["count"] for record in records if record["kind"] == "dropped")
+    assert err.decode().count("\n") == (dropped > 0)
+    assert sum(record["kind"] == "frame" for record in records) + dropped >= 200

@@ -1,0 +1,54 @@
+"""Plays a golden recording again, as it grew: record by record over all its journals, in order of time."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from lsp_tap.session.writer import SessionWriter
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+ALL = sorted(path.parent for path in GOLDEN.glob("*/expected.json"))
+
+
+def list_lines(golden: Path) -> list[tuple[str, bytes]]:
+    """The lines of all journals in order of time, each with its journal's name."""
+    found = []
+    for path in sorted((golden / "tap").iterdir()):
+        latest_us = 0
+        for number, line in enumerate(path.read_bytes().splitlines(keepends=True)):
+            latest_us = max(latest_us, json.loads(line)["time_us"])
+            found.append((latest_us, path.name, number, line))
+    return [(name, line) for _, name, _, line in sorted(found)]
+
+
+def grow(golden: Path, folder: Path, stops: int, seed: int = 1) -> Iterator[None]:
+    """Write the journals into `folder`, and stop on the way, at any byte; the last stop is where all is written."""
+    lines = list_lines(golden)
+    chance = random.Random(f"{golden.name} {seed}")
+    cuts = set(chance.sample(range(len(lines)), min(stops - 1, len(lines) - 1)))
+    (folder / "tap").mkdir(parents=True)
+    for number, (name, line) in enumerate(lines):
+        at = chance.randrange(len(line)) if number in cuts else 0
+        with (folder / "tap" / name).open("ab") as file:
+            file.write(line[:at])
+            if number in cuts:
+                file.flush()
+                yield
+            file.write(line[at:])
+    yield
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (*folder.glob("session-*.json"), *folder.glob("dspy-*.json"))}
+
+
+def write_all(writer: SessionWriter) -> dict[str, bytes]:
+    """The files that `writer` writes now."""
+    for path in (*writer.folder.glob("session-*.json"), *writer.folder.glob("dspy-*.json")):
+        path.unlink()
+    for _ in writer.write():
+        pass
+    return read_files(writer.folder)
