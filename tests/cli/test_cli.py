@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,13 @@ def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
         assert result.exit_code == 0
         assert "Usage:" in result.output
     assert f"`{name}`" in (readme := (ROOT / "README.md").read_text()) or f"`lsp-tap {name}`" in readme
+
+
+def test_every_test_that_the_readme_names_is_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "README.md").read_text("utf-8")))
+    tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 20
+    assert named <= set(re.findall(r"^(?:async )?def (test_\w+)", tests, re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
