@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,11 +63,24 @@ def print_log(wanted: Wanted, complain: Callable[[str], object]) -> None:
     selection = select(wanted.words, wanted.folder, with_calls=wanted.shows_calls)
     write = wanted.make_writer(selection.calls, _list_servers(selection.capture))
     items: Iterable[Item] = selection.read()
-    if wanted.last is not None:
-        items = deque(items, maxlen=wanted.last)
-    print_lines(map(write, items))
+    with _show_reading() as stop_showing:
+        if wanted.last is not None:
+            items = deque(items, maxlen=wanted.last)
+        print_lines(map(write, items), before_first=stop_showing)
     for problem in describe_problems(selection.readers):
         complain(problem)
+
+
+@contextmanager
+def _show_reading() -> Iterator[Callable[[], object]]:
+    """On a terminal, says that something is being read; what it gives ends that, before lines come to the same one."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("reading") as status:
+        yield status.stop if sys.stdout.isatty() else (lambda: None)
 
 
 def follow_log(wanted: Wanted, pause: Callable[[float], object] = time.sleep) -> None:
@@ -86,13 +100,15 @@ def follow_log(wanted: Wanted, pause: Callable[[float], object] = time.sleep) ->
         print_lines(write(item) for item in items if test(item))
 
 
-def print_lines(lines: Iterable[str]) -> None:
+def print_lines(lines: Iterable[str], before_first: Callable[[], object] = lambda: None) -> None:
     """Lines to standard output, some hundred at a time; what its encoding has not is escaped."""
     gathered: list[str] = []
     for line in lines:
         gathered.append(line)
         if len(gathered) >= _GATHERED_LINES:
+            before_first()
             _print_gathered(gathered)
+    before_first()
     _print_gathered(gathered)
     sys.stdout.flush()
 
