@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -132,14 +133,14 @@ def _write_each(export: Export, chosen: Format, split: str, rows: pyarrow.Table,
         exported.rows[split] += 1
 
 
-class _Writer:
+class _Writer(ABC):
     def __init__(self, store: Store, name: str) -> None:
         self.name = name
         self.stream = store.filesystem.open_output_stream(store.locate(name), compression=None)
 
+    @abstractmethod
     def write(self, rows: pyarrow.Table) -> int:
         """How many rows there was something of in the file."""
-        raise NotImplementedError
 
     def close(self) -> None:
         self.stream.close()

@@ -38,7 +38,7 @@ def run(name: str, folder: Path, *arguments: str, **environment: str) -> str:
 
 def test_the_seeds_snippet_runs_as_it_stands(tmp_path: Path) -> None:
     (tmp_path / ".opencode-logs").mkdir()
-    write_session(tmp_path / ".opencode-logs", "ses_123", "/work/shop", ["retunr", "heigth"], breaks=False)
+    write_session(tmp_path / ".opencode-logs", "ses_123", "/srv/shop", ["retunr", "heigth"], breaks=False)
     said = answer("heigth", "order.py")
     assert run("seed_snippet", tmp_path) == f"inputs ['context', 'task'], labels ['actions', 'response']: {said}"
 

@@ -33,7 +33,7 @@ def write_recordings(folder: Path) -> Path:
         logs.mkdir(parents=True)
         for session in range(4):
             wrong = [names[(number * 4 + session + 5 * turn) % len(names)] for turn in range(4)]
-            write_session(logs, f"ses_{repository}_{session}", f"/work/{repository}", wrong)
+            write_session(logs, f"ses_{repository}_{session}", f"/srv/{repository}", wrong)
     return folder
 
 

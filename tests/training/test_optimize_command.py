@@ -71,7 +71,7 @@ def test_a_run_leaves_its_results_beside_those_before_it(
     assert (results["optimised"]["score"], results["gain"], results["exported"]) == (1, 1, True)
     assert results["plan"]["optimiser"] == "labeled"
     units = [results["split"][part]["repository"] for part in ("train", "validation", "heldOut")]
-    assert sorted(unit for part in units for unit in part) == ["/work/bank", "/work/game", "/work/shop"]
+    assert sorted(unit for part in units for unit in part) == ["/srv/bank", "/srv/game", "/srv/shop"]
     assert {(row["before"], row["after"]) for row in results["heldOut"]} == {(0, 1)}
     assert len(results["prompt"]["demonstrations"]) == 4
 
@@ -96,7 +96,7 @@ def test_neither_a_model_nor_a_file_gets_a_secret(
     shutil.copytree(recordings, source)
     for path in source.rglob("*.json"):
         text = path.read_text().replace("Fix `", f"{SECRET} /home/ada/x s3cr3t-by-name {MARKED} Fix `")
-        path.write_text(text.replace("/work/", "/home/ada/"))
+        path.write_text(text.replace("/srv/", "/home/ada/"))
     monkeypatch.setenv("ADA_API_TOKEN", "s3cr3t-by-name")
     monkeypatch.setattr("lsp_tap.session.observing.KEY_FOLDER", tmp_path / "key")
     for repository in ("shop", "bank", "game"):  # what the recorded client's environment held, and nobody's does now

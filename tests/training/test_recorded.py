@@ -17,7 +17,7 @@ from lsp_tap.training.recorded import Layout, make_examples
 from tests.session.test_loading import SESSION, V1_0, V1_2, draw_document
 from tests.training.recordings import answer
 
-EDIT = {"filePath": "/work/bank/cart.py", "oldString": "x = adress\n", "newString": "x = address\n"}
+EDIT = {"filePath": "/srv/bank/cart.py", "oldString": "x = adress\n", "newString": "x = address\n"}
 
 
 def test_a_turn_is_an_example_as_in_the_seed(recordings: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_turn_is_an_example_as_in_the_seed(recordings: Path) -> None:
     assert example.context["lspDiagnostics"]["errors"][0]["message"] == '"adress" is not defined'
     assert [action["tool"] for action in example.actions] == ["read", "edit"]
     told = [example.recorded[name] for name in ("sessionId", "repository", "turn", "files", "tools")]
-    assert told == ["ses_bank_0", "/work/bank", 1, ["cart.py"], ["read", "edit"]]
+    assert told == ["ses_bank_0", "/srv/bank", 1, ["cart.py"], ["read", "edit"]]
     assert example.recorded["evidence"]["text"] == 'Fixed: cart.py:1: "adress" is not defined (undefined).'
 
 
@@ -102,7 +102,7 @@ def test_secrets_and_names_stay_here(recordings: Path, tmp_path: Path) -> None:
     text = (recordings / "shop/.opencode-logs/dspy-ses_shop_0.json").read_text()
     secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
     path = tmp_path / "dspy-x.json"
-    path.write_text(text.replace("Fix `", f"{secret} Fix `").replace("/work/shop", "/home/ada/shop"))
+    path.write_text(text.replace("Fix `", f"{secret} Fix `").replace("/srv/shop", "/home/ada/shop"))
     layouts: tuple[Layout, ...] = ("task", "step")
     for layout in layouts:
         found = examples(path, layout, redactor=Redactor(environment={}))

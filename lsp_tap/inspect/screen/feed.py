@@ -25,6 +25,7 @@ import shutil
 import struct
 import sys
 import time
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -110,7 +111,7 @@ class Sources:
         return self.numbers[id(item.server)]
 
 
-class _Sending:
+class _Sending(ABC):
     """Sends what `take_batch` gives, in batches that are small at first and never late."""
 
     def __init__(self, output: Output, sources: Sources) -> None:
@@ -119,11 +120,11 @@ class _Sending:
         self._seen = 0
         self._told_problems = 0
 
-    def step(self, item: Item) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def step(self, item: Item) -> None: ...
 
-    def flush(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def flush(self) -> None: ...
 
     def run(self, items: Iterable[Item]) -> None:
         for item in items:
