@@ -18,7 +18,7 @@ _HOME: Final = re.compile(
     r"(?:(?<![\w.%-])|(?<=%2[FfCc0])|(?<=%3[Aa])|(?<=%252F)|(?<=\\[nrt])"
     r"|(?<=[/\\][A-Za-z])|(?<=/var)|(?<=/usr)|(?<=/mnt)|(?<=/export)|(?<=localhost))"
     rf"(?P<head>{_SEPARATOR}(?:home|Users|Documents and Settings|Documents%20and%20Settings){_SEPARATOR})"
-    rf"(?P<user>\w[^\\/:*?\"'<>|\r\n%,;()\[\]{{}}$`]{{0,40}}(?=\\{{1,8}}[\w.])|[^\W_](?:[\w@+-]|\.(?=\w)|%20|%40){{0,63}}+(?![\w@+-]))"
+    rf"(?P<user>\w[^\\/:*?\"'<>|\r\n%,;()\[\]{{}}$`]{{0,40}}(?=\\{{1,8}}[\w.])|[^\W_](?:[\w@+-]|\.(?=\w)|%20|%40){{0,63}}(?![\w@+-]))"
 )
 _FILE: Final = re.compile(r"\.(?:html?|php|[jt]sx?|vue|css|py|rb|go|rs|md|json|xml|svg|png|jpe?g)\Z", re.IGNORECASE)
 _KEPT: Final = re.compile(

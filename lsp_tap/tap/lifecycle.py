@@ -2,7 +2,8 @@
 
     what happens first            then
     the server exits              what it wrote last is drained, what is left of its group is ended
-    the client closes our input   the server's input is closed; it may finish as long as the client takes
+    the client closes our input   what it wrote last is passed on, then the server's input is closed; it may
+                                  finish as long as the client takes
     what it writes the client is gone            the same, with less patience a signal
     the server's input is closed, its group gets SIGTERM; a second signal kills it
 
@@ -129,16 +130,19 @@ class Session:
                 return f"signal {self._signals[0]}"
             if event == "server exited":
                 return event
-            if event in ("client closed", "client gone"):
+            if event == "client gone":  # it reads no more, so it needs no more
+                self._client_pump.close()
+            if event in ("client closed", "client left", "client gone"):
                 return "client closed"
 
     def _end_server(self) -> bool:
         """Sees to it that the server exits; False when it did so by itself."""
         if self._exit is not None:
             return False
-        self._client_pump.close()
+        # Not yet closed here: what the client wrote before it left may still be on its way.
         if not self._signals and self._wait_exited(GRACE_S, may_finish=True):
             return False
+        self._client_pump.close()
         self._server.signal_group(signal.SIGTERM)
         self._kill_at_s = time.monotonic() + TERMINATE_S
         if not self._wait_exited(TERMINATE_S):

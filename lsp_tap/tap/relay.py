@@ -76,8 +76,8 @@ def _widen_pipe(fd: int) -> None:
 
 
 class ClientPump:
-    """From the client to the server. `report` is told "client closed", "client gone" and "server deaf" once
-    each.
+    """From the client to the server. `report` is told "client closed", "client left" (there may be more of
+    what it wrote) and "server deaf".
     """
 
     def __init__(self, client: int, server: int, recorder: Recorder, report: Callable[[str], None]) -> None:
@@ -158,7 +158,7 @@ class ClientPump:
             poll.register(self._client, getattr(select, "POLLRDHUP", 0))
             ready = dict(poll.poll())
             if self._server not in ready:
-                self._report("client gone")
+                self._report("client left")
                 poll.unregister(self._client)
                 poll.poll()
 
