@@ -264,5 +264,6 @@ def test_the_page_about_security_names_tests_that_are_there() -> None:
     root = Path(__file__).parents[2]
     page = (root / "SECURITY.md").read_text("utf-8")
     named = set(re.findall(r"\btest_\w+\.py\b", page))
-    assert named == {path.name for path in Path(__file__).parent.glob("test_*.py")}
+    assert named >= {path.name for path in Path(__file__).parent.glob("test_*.py")}
+    assert named <= {path.name for path in (root / "tests").rglob("test_*.py")}
     assert len(ENVIRONMENT) == 11, "SECURITY.md says how many"
