@@ -60,8 +60,10 @@ class Settings(Thresholds):
     """How long journals are kept whole. Of older ones the head stays, and the session and training files."""
     plain_days: Annotated[float, Field(ge=0, le=36_500)] = 1.0
     """How long finished journals stay as they are, for jq and grep, before they are compressed."""
+    plain_mb: Annotated[int, Field(ge=0)] = 256
+    """How many megabytes (2**20 bytes) of them at the most; the oldest are compressed first."""
     keep_mb: Annotated[int, Field(gt=0)] = 2048
-    """How many megabytes (2**20 bytes) all journals of a project may take; the oldest are cut down first."""
+    """How many megabytes all journals of a project may take: the oldest are cut down first, and none grows beyond."""
 
 
 def read_settings(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:

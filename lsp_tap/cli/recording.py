@@ -57,7 +57,7 @@ def write(sessions: tuple[str, ...], everything: bool, follow: bool, folder: Pat
         settle_limit_s=settings.settle_limit_s,
         history_limit=settings.history_limit,
         thresholds=settings,
-        limits=Limits.of(days=settings.keep_days, mb=settings.keep_mb, plain_days=settings.plain_days),
+        limits=Limits.of(settings),
     )
     rows = [_describe(item) for item in written]  # of a year of sessions there is one at a time in memory
     if as_json:

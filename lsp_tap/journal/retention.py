@@ -24,10 +24,12 @@ from typing import Any, BinaryIO, Final, Literal
 
 from filelock import FileLock, Timeout
 
+from lsp_tap.config import Settings
 from lsp_tap.journal.capture import is_running
 from lsp_tap.journal.lines import encode_fields, encode_line
 from lsp_tap.journal.reader import Journal, read_folder
 from lsp_tap.journal.records import ClientStarted, TapStarted
+from lsp_tap.journal.room import KEEP_MB
 from lsp_tap.journal.stored import (
     BLOCK_BYTES,
     READ_ERRORS,
@@ -75,15 +77,21 @@ Reason = Literal["age", "size"]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How long and how much. Journals past either are cut down, the oldest first. Those finished for `plain_s` are
-    compressed; newer ones are what people look at."""
+    compressed; newer ones are what people look at, as long as they take no more than `plain_bytes`."""
 
     age_s: float = 90 * 86_400.0
-    size_bytes: int = 2 << 30
+    size_bytes: int = KEEP_MB << 20
     plain_s: float = 0.0
+    plain_bytes: int = 0
 
     @classmethod
-    def of(cls, *, days: float, mb: int, plain_days: float) -> Limits:
-        return cls(days * 86_400, mb << 20, plain_days * 86_400)
+    def of(cls, settings: Settings) -> Limits:
+        return cls(
+            settings.keep_days * 86_400,
+            settings.keep_mb << 20,
+            settings.plain_days * 86_400,
+            settings.plain_mb << 20,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,26 +159,34 @@ def _is_older_than_boot(quiet_s: float) -> bool:
     return quiet_s > time.clock_gettime(time.CLOCK_BOOTTIME) + ABANDONED_S
 
 
-def compress_finished(folder: Path, plain_s: float = 0.0) -> list[Path]:
-    """Compress the journals of a `tap/` folder that were finished `plain_s` ago; returns the new files. What cannot be
-    compressed (no room, in use) stays as it is. Call it under the writer's lock."""
+def compress_finished(folder: Path, plain_s: float = 0.0, plain_bytes: int = 0) -> list[Path]:
+    """Compress the journals of a `tap/` folder that were finished `plain_s` ago, and the oldest of the others as far as
+    those take more than `plain_bytes`; returns the new files. What cannot be compressed (no room, in use) stays as it
+    is. Call it under the writer's lock."""
     written_before_s = time.time() - plain_s
     for left in folder.glob(f".*{_NEW}"):  # by a writer that was killed
         left.unlink(missing_ok=True)
-    done = []
-    for journal in read_folder(folder):
-        if is_compressed(journal.path) or not _is_older(journal.path, written_before_s) or not is_finished(journal):
-            continue
+    plain = sorted(
+        ((status.st_mtime, status.st_size, journal) for journal, status in _list_plain(folder)),
+        key=lambda found: (found[0], found[2].path.name),
+    )
+    left_bytes, done = sum(size for _, size, _ in plain), []
+    for written_s, size_bytes, journal in plain:
+        if written_s > written_before_s and left_bytes <= plain_bytes:
+            break
+        left_bytes -= size_bytes
         with suppress(Timeout, *READ_ERRORS), _keep_others_out(journal):
             if (target := _compress(journal.path)) is not None:
                 done.append(target)
     return done
 
 
-def _is_older(path: Path, than_s: float) -> bool:
-    with suppress(OSError):
-        return path.stat().st_mtime <= than_s
-    return False
+def _list_plain(folder: Path) -> Iterator[tuple[Journal, os.stat_result]]:
+    """The finished journals that are not compressed."""
+    for journal in read_folder(folder):
+        if not is_compressed(journal.path) and is_finished(journal):
+            with suppress(OSError):
+                yield journal, journal.path.stat()
 
 
 @contextmanager

@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lsp_tap.journal.room import Room
+
 BATCH_BYTES = 1 << 17
 """A batch that has grown to this is written without waiting for `flush`."""
 
@@ -97,10 +99,13 @@ class JournalWriter:
     """Appends records to an open file. Not for several threads.
 
     `reopen`, unless None, makes a new file (descriptor and path) when somebody has removed this one; the new one
-    begins as this one did, and then says how much was lost with it.
+    begins as this one did, and then says how much was lost with it. `room`, unless None, limits how far it grows; its
+    last records are written all the same.
     """
 
-    def __init__(self, fd: int, reopen: Callable[[], tuple[int, str]] | None = None) -> None:
+    def __init__(
+        self, fd: int, reopen: Callable[[], tuple[int, str]] | None = None, room: Room | None = None
+    ) -> None:
         self.lost_count = 0
         """Records that are missing from the file; never goes down."""
         self.lost_reason = ""
@@ -109,6 +114,7 @@ class JournalWriter:
         """Why the last write failed, None while writing works."""
         self._fd = fd
         self._reopen = reopen
+        self._room = room
         self._is_removed = False
         self._opening: list[tuple[str, bytes, int, int]] = []
         self._seq = 0
@@ -163,6 +169,7 @@ class JournalWriter:
     def close(self, time_us: int, monotonic_us: int) -> None:
         """Writes what is left, and what is owed if that works now."""
         self._retry_at_us = 0
+        self._room = None
         self.flush(monotonic_us)
         if self._owed.count:
             self._add("dropped", encode_fields(self._owed.as_fields()), time_us, monotonic_us)
@@ -184,6 +191,8 @@ class JournalWriter:
             data = b"\n" + data
         written = 0
         try:
+            if self._room is not None:
+                self._room.check(self._fd, self._size, len(data))
             while written < len(data):
                 written += os.write(self._fd, data[written:] if written else data)
         except OSError as error:

@@ -70,7 +70,7 @@ def _write(
     is_last: bool = False,
 ) -> None:
     settings = read_settings(writer.folder)  # they may have changed
-    limits = Limits.of(days=settings.keep_days, mb=settings.keep_mb, plain_days=settings.plain_days)
+    limits = Limits.of(settings)
     written = writer.write(
         session_ids,
         settle_limit_s=0.0 if is_last else settings.settle_limit_s,

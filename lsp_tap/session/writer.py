@@ -214,7 +214,7 @@ class SessionWriter:
 
 def _tidy(recording: Recording, limits: Limits, written: set[str], write: Callable[[str], object]) -> None:
     tap = recording.folder / "tap"
-    compress_finished(tap, limits.plain_s)
+    compress_finished(tap, limits.plain_s, limits.plain_bytes)
     candidates, now_us = recording.list_prunable(), time.time_ns() // 1000
     for candidate, reason in plan_pruning(candidates, limits, now_us=now_us, size_bytes=measure_usage(tap).size_bytes):
         for session_id in candidate.session_ids:

@@ -181,6 +181,7 @@ class _Start:
     def _open_journal(self) -> tuple[JournalWriter | None, str]:
         from lsp_tap.errors import JournalUnavailable
         from lsp_tap.journal.place import find_folder
+        from lsp_tap.journal.room import read_room
         from lsp_tap.journal.writer import JournalWriter, create_file, create_folder, name_server_journal
 
         stem = name_server_journal(self.name, self.time_ns // 1000, os.getpid())
@@ -190,7 +191,7 @@ class _Start:
         except (JournalUnavailable, OSError) as error:
             complain(f"{error}; the connection goes on, unrecorded")
             return None, ""
-        return JournalWriter(fd, lambda: create_file(create_folder(folder), stem)), path
+        return JournalWriter(fd, lambda: create_file(create_folder(folder), stem), read_room(folder)), path
 
 
 def _find_cwd() -> str:

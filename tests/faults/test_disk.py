@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lsp_tap.journal.records import Dropped
+from lsp_tap.journal.room import RESERVE_SHARE
 from lsp_tap.session.writer import write_sessions
 from lsp_tap.wiring.doctor import check_journals
 from tests.faults.journals import read_valid_prefix
@@ -26,6 +27,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 MESSAGE = {"id": 1, "method": "m", "params": {"text": "x" * 2000}}
 SMALL_BYTES = 64 << 10
 ROOM_BYTES = 4 << 20
+RESERVE_BYTES = ROOM_BYTES // RESERVE_SHARE
+"""Of so small a disk the tap leaves that much free."""
 
 
 def talk(tapped: Tapped, count: int) -> None:
@@ -95,9 +98,9 @@ class SmallDisk:
             self.reason = os.strerror(errno.EFBIG)
             self.prepare = f"ulimit -S -f {SMALL_BYTES // 512}"
             return
-        self.reason = os.strerror(errno.ENOSPC)
+        self.reason = "only 0 MB are left on the disk"
         mount = f"mount -t tmpfs -o size={ROOM_BYTES} tmpfs"
-        fill = f"head -c {ROOM_BYTES - SMALL_BYTES} /dev/zero"
+        fill = f"head -c {ROOM_BYTES - RESERVE_BYTES - SMALL_BYTES} /dev/zero"
         inner = f'{mount} "$0" && {fill} >"$0/other" && exec "$@"'
         self.prepare = f"exec {' '.join(self._unshare)} sh -c '{inner}' '{folder}' \"$@\""
 

@@ -131,9 +131,25 @@ def test_every_byte_comes_back(tmp_path_factory: pytest.TempPathFactory, pieces:
 
 def test_what_was_finished_lately_stays_plain(path: Path) -> None:
     write(path, [encode_start(end_process()), *encode_changes(1, 2)])
-    assert compress_finished(path.parent, plain_s=3600) == []
+    assert compress_finished(path.parent, 3600, 1 << 20) == []
     os.utime(path, (path.stat().st_mtime - 3601,) * 2)
-    assert len(compress_finished(path.parent, plain_s=3600)) == 1
+    assert len(compress_finished(path.parent, 3600, 1 << 20)) == 1
+
+
+def test_of_what_was_finished_lately_only_so_much_stays_plain(path: Path) -> None:
+    """The oldest goes first, and what still grows does not count."""
+    body = encode_changes(1, 2)
+    running = path.with_name("server-running.jsonl")
+    write(running, [encode_start(os.getpid()), *encode_changes(1, 9)])
+    paths = [path.with_name(f"server-{name}.jsonl") for name in "bca"]
+    for age_s, each in zip((30, 20, 10), paths, strict=True):
+        write(each, [encode_start(end_process()), *body])
+        os.utime(each, (time.time() - age_s,) * 2)
+    size_bytes = path.with_name("server-a.jsonl").stat().st_size
+    assert compress_finished(path.parent, 3600, 3 * size_bytes + 10) == []
+    assert [each.name for each in compress_finished(path.parent, 3600, 2 * size_bytes + 10)] == ["server-b.jsonl.zst"]
+    assert len(compress_finished(path.parent, 3600, 0)) == 2
+    assert running.exists()
 
 
 def test_what_a_recorder_may_still_write_to_is_left_alone(path: Path) -> None:
