@@ -45,11 +45,12 @@ _read_message: Final = msgspec.json.Decoder(_Message).decode
 class FrameHead:
     """`method` and `id` are those of the message; None for one that has none."""
 
-    __slots__ = ("_line", "direction", "id", "is_answer", "method", "time_us")
+    __slots__ = ("_line", "direction", "id", "is_answer", "method", "monotonic_us", "time_us")
 
     def __init__(self, line: _Line, message: _Message) -> None:
         self._line = line
         self.time_us = line.time_us
+        self.monotonic_us = line.monotonic_us
         self.direction: Direction = line.direction
         self.method = message.method
         self.id = None if message.id is msgspec.UNSET else message.id

@@ -60,6 +60,7 @@ class TapStarted(Recorded):
     platform: str | None = None
     environment: dict[str, str] = {}
     probe: bool = False
+    uptime_us: int | None = None
 
 
 class ServerStarted(Recorded):
@@ -200,6 +201,7 @@ class ClientStarted(Recorded):
     pid: int | None = None
     directory: str | None = None
     worktree: str | None = None
+    uptime_us: int | None = None
 
 
 class TextStored(Recorded):

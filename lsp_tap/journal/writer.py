@@ -103,9 +103,7 @@ class JournalWriter:
     last records are written all the same.
     """
 
-    def __init__(
-        self, fd: int, reopen: Callable[[], tuple[int, str]] | None = None, room: Room | None = None
-    ) -> None:
+    def __init__(self, fd: int, reopen: Callable[[], tuple[int, str]] | None = None, room: Room | None = None) -> None:
         self.lost_count = 0
         """Records that are missing from the file; never goes down."""
         self.lost_reason = ""

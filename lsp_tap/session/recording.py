@@ -9,16 +9,18 @@ replaced, or a process goes on with a session or a server that another one took 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 from lsp_tap.journal import records
 from lsp_tap.journal.capture import is_running
+from lsp_tap.journal.heads import FrameHead
 from lsp_tap.journal.reader import Journal, JournalReader, Unreadable, read_folder, read_journal
 from lsp_tap.journal.retention import Candidate, is_finished
 from lsp_tap.journal.stored import plain_path
+from lsp_tap.session.clocks import Clock
 from lsp_tap.session.history import HistoryFold
 from lsp_tap.session.measuring import is_of
 from lsp_tap.session.verified import Verification, fold_verification
@@ -35,6 +37,7 @@ class _Followed:
     pid: int | None
     rank: _Rank
     journal: Journal
+    clock: Clock
     stored: tuple[int, int] | None = None  # device and inode of the file it was read from last
     is_superseded: bool = False  # another process goes on where it was
     fold: ServerFold | None = None
@@ -93,14 +96,15 @@ class Recording:
         known = {path: followed.journal for path, followed in self._journals.items()}
         found = read_folder(self.folder / "tap", known)
         self._look_for_changes(found)
-        for journal in found:
-            path = plain_path(journal.path)
+        # Clients first, and whole: their sessions say which servers go together, and their clocks when those started.
+        clients = (journal for journal in found if journal.kind == "client")
+        news += [self._read_one(self._follow(journal, 0)) for journal in clients if self._is_new(journal)]
+        others = [(self._find_shift(journal), journal) for journal in found if journal.kind != "client"]
+        for shift_us, journal in sorted(others, key=lambda other: _rank(other[1], other[0])):
             if journal.kind == "verified":
                 news.append(self._read_verified(journal))
-            elif journal.is_begun and path not in self._journals:
-                followed = self._journals[path] = self._follow(path, journal)
-                if followed.client is not None:  # at once: its sessions say which servers go together
-                    news.append(self._read_one(followed))
+            elif self._is_new(journal):
+                self._follow(journal, shift_us)
         news += [self._read_one(followed) for followed in self._journals.values()]
         self._was_read = True
         return any(news)
@@ -136,19 +140,31 @@ class Recording:
         self._verified[path] = identity, fold_verification(recorded)
         return True
 
-    def _follow(self, path: Path, journal: Journal) -> _Followed:
-        first, rank = journal.first, (journal.first.time_us if journal.first else 0, path.name)
+    def _is_new(self, journal: Journal) -> bool:
+        return journal.is_begun and plain_path(journal.path) not in self._journals
+
+    def _find_shift(self, journal: Journal) -> int:
+        """By how much the clock was behind when it started: what its client's had lost then."""
+        tap = journal.first
+        if not isinstance(tap, records.TapStarted) or tap.client_pid is None:
+            return 0
+        clients = [(f.client, f.clock) for f in self._journals.values() if f.client and f.pid == tap.client_pid]
+        return max((clock.find_shift(client, tap) for client, clock in clients), default=0)
+
+    def _follow(self, journal: Journal, shift_us: int) -> _Followed:
+        path, first, rank = plain_path(journal.path), journal.first, _rank(journal, shift_us)
         if rank < self._newest.get(journal.kind, rank):
             self.is_outdated = True
         self._newest[journal.kind] = rank
-        followed = _Followed(JournalReader(path), None, rank, journal, _identify(_stat(journal.path)))
+        clock, stored = Clock(shift_us), _identify(_stat(journal.path))
+        followed = self._journals[path] = _Followed(JournalReader(path), None, rank, journal, clock, stored)
         if isinstance(first, records.TapStarted):
-            followed.pid, followed.fold = first.pid, self._find_fold(first)
+            followed.pid, followed.fold = first.pid, self._find_fold(first, rank[0])
         elif isinstance(first, records.ClientStarted):
             followed.pid, followed.client = first.pid, first
         return followed
 
-    def _find_fold(self, started: records.TapStarted) -> ServerFold:
+    def _find_fold(self, started: records.TapStarted, started_us: int) -> ServerFold:
         """The fold of that server. One that was started again, after its end, goes on in the same fold: by its client,
         or by another process in which a session of that client was resumed."""
         client = started.client_pid or started.parent_pid
@@ -159,7 +175,7 @@ class Recording:
                 self._read_one(followed)
                 followed.is_superseded = True
         fold = max(earlier, key=lambda fold: fold.timeline.last_time_us, default=None)
-        if fold is None or fold.timeline.last_time_us > started.time_us:
+        if fold is None or fold.timeline.last_time_us > started_us:
             fold = ServerFold(started.name, self.contents)
             self._folds.append(fold)
         self._servers[started.name, started.cwd, client] = fold
@@ -170,15 +186,17 @@ class Recording:
         return {client}.union(*shared)
 
     def _read_one(self, followed: _Followed) -> bool:
-        reader, fold = followed.reader, followed.fold
-        offset = reader.offset
+        reader, fold, clock = followed.reader, followed.fold, followed.clock
+        offset, steps = reader.offset, clock.steps
         if _has_size(reader.path, offset):
             return False
-        for entry in reader.read_new() if fold is None else reader.read_wanted(fold.choose):
+        for read in reader.read_new() if fold is None else reader.read_wanted(_choose(fold, clock)):
+            if isinstance(read, Unreadable):
+                self.problems.append((followed.reader.path, read))
+                continue
+            # `observed.jsonl` has many writers, and each is told of by its message.
+            entry = read if isinstance(read, records.ProjectObserved) else clock.amend(read)
             match entry:
-                case Unreadable():
-                    self.problems.append((followed.reader.path, entry))
-                    continue
                 case records.Dropped():
                     self.dropped += entry.count
                 case records.TapStopped() | records.ClientStopped():
@@ -195,6 +213,8 @@ class Recording:
                 self._step_history(entry, followed)
         if reader.offset != offset and followed.is_superseded:
             self.is_outdated = True
+        if followed.client is not None and clock.steps != steps and self._was_read:
+            self.is_outdated = True  # servers may have started since
         return reader.offset != offset
 
     def _step_history(self, entry: records.Record, followed: _Followed) -> None:
@@ -263,6 +283,14 @@ class Recording:
             followed.fold is not None and _owes(followed.fold, since_us) and followed.is_live()
             for followed in self._journals.values()
         )
+
+
+def _rank(journal: Journal, shift_us: int) -> _Rank:
+    return (journal.first.time_us if journal.first else 0) + shift_us, plain_path(journal.path).name
+
+
+def _choose(fold: ServerFold, clock: Clock) -> Callable[[FrameHead], bool]:
+    return lambda head: fold.choose(clock.amend_head(head))
 
 
 def _identify(status: os.stat_result | None) -> tuple[int, int] | None:

@@ -127,6 +127,7 @@ class _Start:
         self.options = options
         self.time_ns = time.time_ns()
         self.monotonic_ns = time.monotonic_ns()
+        self.uptime_ns = _read_uptime_ns()
         self.executable: str | None = None
         base = os.path.basename(options.command[0])
         self.name = options.name or base.removesuffix(".exe").removesuffix(".cmd")
@@ -152,6 +153,7 @@ class _Start:
             platform=sys.platform,
             environment={name: _readable(os.environ[name]) for name in ENVIRONMENT if name in os.environ},
             probe=self.options.is_probing,
+            **({} if self.uptime_ns is None else {"uptime_us": self.uptime_ns // 1000}),
         )
         noted.time_ns, noted.monotonic_ns = self.time_ns, self.monotonic_ns
         return noted
@@ -192,6 +194,11 @@ class _Start:
             complain(f"{error}; the connection goes on, unrecorded")
             return None, ""
         return JournalWriter(fd, lambda: create_file(create_folder(folder), stem), read_room(folder)), path
+
+
+def _read_uptime_ns() -> int | None:
+    """How long the machine is running, sleep included: the same for all processes, whatever the wall clock shows."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) if sys.platform == "linux" else None
 
 
 def _find_cwd() -> str:

@@ -20,6 +20,7 @@ from lsp_tap.errors import ConfigError, LspTapError
 from lsp_tap.journal.reader import Unreadable, read_folder
 from lsp_tap.journal.records import Dropped
 from lsp_tap.journal.retention import measure_usage
+from lsp_tap.session.clocks import SET_BACK_US
 from lsp_tap.wiring import opencode_config, plugin_file, wrap
 from lsp_tap.wiring.builtin_servers import find_fitting
 from lsp_tap.wiring.init import LOGS, find_lsp_tap
@@ -30,7 +31,6 @@ INIT: Final = "run: lsp-tap init"
 INITIALIZE_TIMEOUT_S: Final = 45.0  # OpenCode's own
 _OLDEST: Final = (1, 18)
 _AT_ONCE: Final = 4
-_SET_BACK_US: Final = 1_000_000  # a clock that is only being corrected moves by less
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 Status = Literal["ok", "warn", "fail"]
@@ -227,11 +227,10 @@ def check_journals(folder: Path) -> Check:
                 unreadable += entry.reason != "torn line"
             else:
                 before_us, boot_us = boot_us, entry.time_us - entry.monotonic_us
-                set_back += before_us is not None and boot_us < before_us - _SET_BACK_US
+                set_back += before_us is not None and boot_us < before_us - SET_BACK_US
     detail = f"{len(journals)} journals, {dropped} records dropped, {torn} torn ends, {unreadable} unreadable"
     if set_back:
-        remedy = "calls and errors from then on may be missing in sessions that ran; later ones are all right"
-        return Check("journals", "warn", f"{detail}; the clock was set back {set_back} times", remedy)
+        detail += f"; the clock was set back {set_back} times, which sessions allow for"
     if dropped or unreadable:
         return Check("journals", "warn", detail, "sessions recorded there may be incomplete; check the disk's space")
     return Check("journals", "ok", detail)

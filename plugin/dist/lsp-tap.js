@@ -81,6 +81,7 @@ function bound(value, limit) {
 // src/journal.ts
 import { createHash } from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { setImmediate } from "node:timers/promises";
 var FORMAT = 1;
@@ -223,7 +224,7 @@ var Journal = class {
     }
   }
   encodeStart() {
-    return encodeRecord("client_started", { format: FORMAT, ...this.opening }) ?? "{}";
+    return encodeRecord("client_started", { format: FORMAT, uptime_us: readUptime(), ...this.opening }) ?? "{}";
   }
   closeFile() {
     if (this.fd !== void 0) fs.closeSync(this.fd);
@@ -285,6 +286,13 @@ function readClocks() {
   const wall = Date.now() * 1e3;
   wallOffset = Math.min(Math.max(wallOffset, wall - monotonic_us), wall + 999 - monotonic_us);
   return { time_us: monotonic_us + wallOffset, monotonic_us };
+}
+function readUptime() {
+  try {
+    return Math.round(os.uptime() * 1e6);
+  } catch {
+    return void 0;
+  }
 }
 
 // src/launch.ts

@@ -8,6 +8,7 @@
  */
 import { createHash } from "node:crypto"
 import fs from "node:fs"
+import os from "node:os"
 import path from "node:path"
 import { setImmediate } from "node:timers/promises"
 
@@ -175,7 +176,7 @@ export class Journal {
   }
 
   private encodeStart(): string {
-    return encodeRecord("client_started", { format: FORMAT, ...this.opening }) ?? "{}"
+    return encodeRecord("client_started", { format: FORMAT, uptime_us: readUptime(), ...this.opening }) ?? "{}"
   }
 
   private closeFile(): void {
@@ -246,4 +247,13 @@ function readClocks(): { time_us: number; monotonic_us: number } {
   const wall = Date.now() * 1000
   wallOffset = Math.min(Math.max(wallOffset, wall - monotonic_us), wall + 999 - monotonic_us)
   return { time_us: monotonic_us + wallOffset, monotonic_us }
+}
+
+/** How long the machine is running, which setting the wall clock does not change; undefined where nobody knows. */
+function readUptime(): number | undefined {
+  try {
+    return Math.round(os.uptime() * 1e6)
+  } catch {
+    return undefined
+  }
 }

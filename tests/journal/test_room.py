@@ -50,7 +50,7 @@ def test_the_limit_is_that_of_all_journals_and_the_writer_and_the_tap_agree_on_i
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = str(tmp_path)
-    assert KEEP_MB == Settings().keep_mb
+    assert Settings().keep_mb == KEEP_MB
     assert find_limit_mb(read_room(folder)) == KEEP_MB
     (tmp_path / "lsp-tap.toml").write_text("plain_days = 0\nkeep_mb = 7 # MB\n")
     assert find_limit_mb(read_room(folder)) == 7
