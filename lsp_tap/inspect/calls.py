@@ -114,7 +114,7 @@ class CallIndex:
         ]
 
     def _is_of_client(self, session_id: str, client_pid: int | None) -> bool:
-        pids = self.history.sessions[session_id].client_pids
+        pids = self.history.sessions[session_id].clients
         return client_pid is None or not pids or client_pid in pids
 
 

@@ -201,6 +201,7 @@ class ClientStarted(Recorded):
     pid: int | None = None
     directory: str | None = None
     worktree: str | None = None
+    process_started_ms: Milliseconds | None = None
     uptime_us: int | None = None
 
 

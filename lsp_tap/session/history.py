@@ -99,8 +99,9 @@ class SessionHistory:
     changed: dict[str, records.FilesChanged] = field(default_factory=dict)
     observed: dict[str, records.ProjectObserved] = field(default_factory=dict)
     permissions: list[records.PermissionReplied] = field(default_factory=list)
-    client_pids: set[int] = field(default_factory=set)
+    clients: set[int] = field(default_factory=set)
     client_directory: str | None = None
+    first_us: int | None = None
     last_us: int = 0
 
     @property
@@ -181,7 +182,8 @@ class HistoryFold:
         if client:
             session.client_directory = client.directory
             if client.pid is not None:
-                session.client_pids.add(client.pid)
+                session.clients.add(client.pid)
+        session.first_us = min(session.first_us or record.time_us, record.time_us)
         session.last_us = max(session.last_us, record.time_us)
         self._step(session, record)
 

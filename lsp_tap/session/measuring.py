@@ -219,10 +219,10 @@ class Measuring:
 
 
 def is_of(timeline: ServerTimeline, session: SessionHistory) -> bool:
-    """Same client process; where a tap did not know its client: in the session's directory."""
-    if timeline.client_pids and session.client_pids:
-        return not timeline.client_pids.isdisjoint(session.client_pids)
-    return is_within(timeline.cwd, session.directory)
+    """Same client process; where a tap did not know its client: in the session's directory, and not over before it."""
+    if timeline.clients and session.clients:
+        return not timeline.clients.isdisjoint(session.clients)
+    return is_within(timeline.cwd, session.directory) and timeline.last_time_us >= (session.first_us or 0)
 
 
 def _find_runs(numbers: Sequence[int]) -> list[tuple[int, int]]:

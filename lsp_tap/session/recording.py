@@ -4,6 +4,8 @@ Folding on must come to what folding anew would. It does as long as every fold g
 folding anew reads them: journal by journal, in the order of their start. What breaks that is rare (a journal was
 replaced, or a process goes on with a session or a server that another one took over) and makes the recording
 *outdated*: it has to be read anew.
+
+Who wants only some sessions gives a `Scope`; then journals of others are not read (`lsp_tap.session.scope`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from lsp_tap.journal.stored import plain_path
 from lsp_tap.session.clocks import Clock
 from lsp_tap.session.history import HistoryFold
 from lsp_tap.session.measuring import is_of
+from lsp_tap.session.processes import Processes
+from lsp_tap.session.scope import Scope, read_index
 from lsp_tap.session.verified import Verification, fold_verification
 from lsp_tap.timeline.contents import ContentPool
 from lsp_tap.timeline.fold import ServerFold, ServerTimeline
@@ -38,6 +42,7 @@ class _Followed:
     rank: _Rank
     journal: Journal
     clock: Clock
+    process: int | None = None  # the client's number
     stored: tuple[int, int] | None = None  # device and inode of the file it was read from last
     is_superseded: bool = False  # another process goes on where it was
     fold: ServerFold | None = None
@@ -58,6 +63,7 @@ class Recording:
     """
 
     folder: Path
+    scope: Scope | None = None
     contents: ContentPool = field(default_factory=ContentPool)
     history: HistoryFold = field(init=False)
     is_outdated: bool = False
@@ -94,23 +100,36 @@ class Recording:
         """Take in what the journals hold now. True if there was anything new."""
         news = []
         known = {path: followed.journal for path, followed in self._journals.items()}
-        found = read_folder(self.folder / "tap", known)
-        self._look_for_changes(found)
+        everything = found = read_folder(self.folder / "tap", known)
+        processes, index = Processes(everything), read_index(self.folder / "tap")
+        if self.scope is not None:
+            needed = self.scope.choose(everything, index, processes) | self._journals.keys()
+            found = [journal for journal in everything if plain_path(journal.path) in needed]
+        self._look_for_changes(found, processes)
         # Clients first, and whole: their sessions say which servers go together, and their clocks when those started.
-        clients = (journal for journal in found if journal.kind == "client")
-        news += [self._read_one(self._follow(journal, 0)) for journal in clients if self._is_new(journal)]
+        news += [
+            self._read_one(self._follow(journal, 0, processes))
+            for journal in found
+            if journal.kind == "client" and self._is_new(journal)
+        ]
         others = [(self._find_shift(journal), journal) for journal in found if journal.kind != "client"]
         for shift_us, journal in sorted(others, key=lambda other: _rank(other[1], other[0])):
             if journal.kind == "verified":
                 news.append(self._read_verified(journal))
             elif self._is_new(journal):
-                self._follow(journal, shift_us)
+                self._follow(journal, shift_us, processes)
         news += [self._read_one(followed) for followed in self._journals.values()]
+        if self.scope is not None:
+            clients = (followed for followed in self._journals.values() if followed.client is not None)
+            self.scope.sessions.update(*(client.session_ids for client in clients))
+            needed = self.scope.choose(everything, index, processes)
+            self.is_outdated = self.is_outdated or not needed <= {plain_path(journal.path) for journal in found}
         self._was_read = True
         return any(news)
 
-    def _look_for_changes(self, found: Iterable[Journal]) -> None:
-        """Notice journals that are gone, cut, or in another file: it may hold less, if they were pruned."""
+    def _look_for_changes(self, found: Iterable[Journal], processes: Processes) -> None:
+        """Notice journals that are gone, cut, or in another file (it may hold less, if they were pruned), and servers
+        whose client only now turns out to be another."""
         stored = {plain_path(journal.path): journal.path for journal in found}
         gone = (self._journals.keys() | self._verified.keys()) - stored.keys()
         self.is_outdated = self.is_outdated or bool(gone)
@@ -119,7 +138,8 @@ class Recording:
             identity = _identify(status)
             is_replaced = followed.stored is not None and identity != followed.stored
             is_cut = status is not None and stored.get(path) == path and status.st_size < followed.reader.offset
-            self.is_outdated = self.is_outdated or is_replaced or is_cut
+            is_of_another = followed.process != processes.find_number(followed.journal)
+            self.is_outdated = self.is_outdated or is_replaced or is_cut or is_of_another
             followed.stored = identity
 
     def _read_verified(self, journal: Journal) -> bool:
@@ -151,23 +171,23 @@ class Recording:
         clients = [(f.client, f.clock) for f in self._journals.values() if f.client and f.pid == tap.client_pid]
         return max((clock.find_shift(client, tap) for client, clock in clients), default=0)
 
-    def _follow(self, journal: Journal, shift_us: int) -> _Followed:
+    def _follow(self, journal: Journal, shift_us: int, processes: Processes) -> _Followed:
         path, first, rank = plain_path(journal.path), journal.first, _rank(journal, shift_us)
         if rank < self._newest.get(journal.kind, rank):
             self.is_outdated = True
         self._newest[journal.kind] = rank
-        clock, stored = Clock(shift_us), _identify(_stat(journal.path))
-        followed = self._journals[path] = _Followed(JournalReader(path), None, rank, journal, clock, stored)
+        process, stored = processes.find_number(journal), _identify(_stat(journal.path))
+        followed = _Followed(JournalReader(path), None, rank, journal, Clock(shift_us), process, stored)
+        self._journals[path] = followed
         if isinstance(first, records.TapStarted):
-            followed.pid, followed.fold = first.pid, self._find_fold(first, rank[0])
+            followed.pid, followed.fold = first.pid, self._find_fold(first, process or first.parent_pid, rank[0])
         elif isinstance(first, records.ClientStarted):
-            followed.pid, followed.client = first.pid, first
+            followed.pid, followed.client = first.pid, first.model_copy(update={"pid": process})
         return followed
 
-    def _find_fold(self, started: records.TapStarted, started_us: int) -> ServerFold:
+    def _find_fold(self, started: records.TapStarted, client: int | None, started_us: int) -> ServerFold:
         """The fold of that server. One that was started again, after its end, goes on in the same fold: by its client,
         or by another process in which a session of that client was resumed."""
-        client = started.client_pid or started.parent_pid
         clients = self._clients_sharing_sessions(client)
         earlier = [fold for pid in clients if (fold := self._servers.get((started.name, started.cwd, pid))) is not None]
         for followed in self._journals.values():
@@ -182,7 +202,7 @@ class Recording:
         return fold
 
     def _clients_sharing_sessions(self, client: int | None) -> set[int | None]:
-        shared = (s.client_pids for s in self.history.sessions.values() if client in s.client_pids)
+        shared = (s.clients for s in self.history.sessions.values() if client in s.clients)
         return {client}.union(*shared)
 
     def _read_one(self, followed: _Followed) -> bool:
@@ -196,6 +216,8 @@ class Recording:
                 continue
             # `observed.jsonl` has many writers, and each is told of by its message.
             entry = read if isinstance(read, records.ProjectObserved) else clock.amend(read)
+            if isinstance(entry, records.TapStarted):
+                entry = entry.model_copy(update={"client_pid": followed.process})
             match entry:
                 case records.Dropped():
                     self.dropped += entry.count
@@ -266,7 +288,7 @@ class Recording:
                 for session in sessions.values()
                 if is_of(timeline, session) and session.last_us >= started_us
                 # What a server was told before a session of its own client is the "before" in it.
-                if timeline.client_pids or session.start_us <= written_us
+                if timeline.clients or session.start_us <= written_us
             }
         return tuple(sorted(found))
 

@@ -88,7 +88,7 @@ class ServerTimeline:
     name: str
     command: tuple[str, ...] = ()
     cwd: str = ""
-    client_pids: set[int] = field(default_factory=set)
+    clients: set[int] = field(default_factory=set)
     server_info: Mapping[str, Any] = field(default_factory=dict)
     initialize: Mapping[str, Any] = field(default_factory=dict)
     encoding: str = "utf-16"
@@ -173,7 +173,7 @@ class ServerFold:
                 self.timeline.command, self.timeline.cwd = record.command, record.cwd
                 self.timeline.started_order = self._order
                 if record.client_pid is not None:
-                    self.timeline.client_pids.add(record.client_pid)
+                    self.timeline.clients.add(record.client_pid)
                 self._documents.clear()
                 self._pulls.clear()
                 self._ending_asked = False

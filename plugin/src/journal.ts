@@ -176,7 +176,8 @@ export class Journal {
   }
 
   private encodeStart(): string {
-    return encodeRecord("client_started", { format: FORMAT, uptime_us: readUptime(), ...this.opening }) ?? "{}"
+    const clocks = { process_started_ms: performance.timeOrigin, uptime_us: readUptime() }
+    return encodeRecord("client_started", { format: FORMAT, ...clocks, ...this.opening }) ?? "{}"
   }
 
   private closeFile(): void {

@@ -116,7 +116,7 @@ def test_a_session_that_goes_on_keeps_its_old_journals(tmp_path: Path) -> None:
     folder = copy(CONTINUED, tmp_path)
     journals = read_journals(folder)
     (session,) = read_recording(folder).history.sessions.values()
-    assert len(session.client_pids) == 2
+    assert len(session.clients) == 2
     since_s = time.time() - session.last_us / 1e6
     write_sessions(folder, limits=Limits(since_s + 3600, 1 << 60))
     assert read_journals(folder) == journals

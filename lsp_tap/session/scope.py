@@ -1,0 +1,106 @@
+"""Which journals a session needs, so that a project's past is not read again whenever something new is written.
+
+What a session needs is what its clients and their servers wrote. Where a client worked on several sessions, or a
+session was continued by another client, that is those of all of them, since the servers are shared.
+
+Which sessions a client's journal has is found by reading it, once: as soon as it is finished it is in the index. A
+journal that is not there is needed, since it is new.
+
+    tap/.sessions.json    {"format": 1, "clients": {<journal>: [<session id>, ...]}, "pruned": [<journal>, ...]}
+
+The index only remembers what the journals say, and may be removed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from lsp_tap.journal.files import replace_file
+from lsp_tap.journal.reader import Journal
+from lsp_tap.journal.records import TapStarted
+from lsp_tap.journal.stored import plain_path
+from lsp_tap.session.processes import Processes
+
+FORMAT: Final = 1
+INDEX_NAME: Final = ".sessions.json"
+
+
+class Index(msgspec.Struct):
+    """`clients`: the sessions in each finished journal of a client; `pruned`: journals of which the head is left. By
+    their names, not compressed."""
+
+    clients: dict[str, frozenset[str]] = {}
+    pruned: frozenset[str] = frozenset()
+    format: int = FORMAT
+
+
+def read_index(tap: Path) -> Index:
+    """The index of a `tap/` folder; an empty one where there is none that can be read."""
+    path = tap / INDEX_NAME
+    with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if not path.is_symlink():
+            found = msgspec.json.decode(path.read_bytes(), type=Index)
+            return found if found.format == FORMAT else Index()
+    return Index()
+
+
+def write_index(tap: Path, index: Index) -> None:
+    """Call it under the writer's lock. Raises OSError."""
+    clients = {name: sorted(sessions) for name, sessions in sorted(index.clients.items())}
+    fields = {"format": index.format, "clients": clients, "pruned": sorted(index.pruned)}
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    replace_file(tap / INDEX_NAME, text.encode("utf-8", "replace") + b"\n")
+
+
+@dataclass(slots=True)
+class Scope:
+    """The sessions that somebody wants, and all that belong to them as far as is known: they become more."""
+
+    sessions: set[str] = field(default_factory=set)
+
+    def choose(self, journals: Sequence[Journal], index: Index, processes: Processes) -> set[Path]:
+        """The paths of the journals that the sessions need, not compressed. `sessions` grow by those that share a
+        client with them."""
+        clients = {plain_path(journal.path).name: journal for journal in journals if journal.kind == "client"}
+        known = {name: index.clients[name] for name in clients if name in index.clients}
+        left_out = known.keys() - self._close(known)
+        started = [journal.first.time_us for name, journal in clients.items() if name not in left_out and journal.first]
+        since_us = min(started, default=None)
+        return {
+            plain_path(journal.path)
+            for journal in journals
+            if plain_path(journal.path).name not in left_out and _is_needed(journal, left_out, processes, since_us)
+        }
+
+    def _close(self, known: dict[str, frozenset[str]]) -> set[str]:
+        """The clients that have one of the sessions, or one of those of a client that has."""
+        chosen: set[str] = set()
+        while more := {name for name in known.keys() - chosen if not known[name].isdisjoint(self.sessions)}:
+            chosen |= more
+            self.sessions.update(*(known[name] for name in more))
+        return chosen
+
+
+def _is_needed(journal: Journal, left_out: Iterable[str], processes: Processes, since_us: int | None) -> bool:
+    """Whether a journal is needed when those clients are left out and the others began then."""
+    if not isinstance(journal.first, TapStarted) or journal.kind != "server":
+        return True
+    clients = processes.list_clients(journal.first)
+    if clients:
+        return not clients.issubset(left_out)
+    # It does not know its client, and counts for sessions that went on while it did.
+    return since_us is not None and _read_written_us(journal.path) >= since_us
+
+
+def _read_written_us(path: Path) -> float:
+    """When a journal was written last; where nobody can tell, it is now."""
+    with suppress(OSError):
+        return path.stat().st_mtime_ns / 1000
+    return float("inf")
