@@ -40,6 +40,7 @@ def write(sessions: tuple[str, ...], everything: bool, follow: bool, folder: Pat
     """(Re)compute session and training files from the journals."""
     from lsp_tap.config import read_settings
     from lsp_tap.journal.retention import Limits
+    from lsp_tap.session.scope import Scope
     from lsp_tap.session.writer import SessionWriter, spare_collector
 
     if everything and (sessions or follow):
@@ -52,7 +53,7 @@ def write(sessions: tuple[str, ...], everything: bool, follow: bool, folder: Pat
         return
     place = existing_folder(folder)
     settings = read_settings(place)
-    written = SessionWriter(place).write(
+    written = SessionWriter(place, scope=Scope() if sessions else None).write(
         sessions or None,
         settle_limit_s=settings.settle_limit_s,
         history_limit=settings.history_limit,

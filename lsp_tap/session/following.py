@@ -17,6 +17,7 @@ from typing import Final
 from lsp_tap.config import read_settings
 from lsp_tap.errors import LspTapError
 from lsp_tap.journal.retention import Limits
+from lsp_tap.session.scope import Scope
 from lsp_tap.session.writer import SessionWriter, WrittenSession
 
 _START_US: Final = 10_000_000
@@ -41,7 +42,7 @@ def follow_sessions(
     for session_id in first:
         waiting.put(session_id)
     threading.Thread(target=_read_lines, args=(descriptor, waiting.put), daemon=True).start()
-    writer = SessionWriter(folder)
+    writer = SessionWriter(folder, scope=Scope())
     if not first:
         writer.read()
     failed, is_last = 0, False

@@ -26,7 +26,7 @@ from lsp_tap.session.clocks import Clock
 from lsp_tap.session.history import HistoryFold
 from lsp_tap.session.measuring import is_of
 from lsp_tap.session.processes import Processes
-from lsp_tap.session.scope import Scope, read_index
+from lsp_tap.session.scope import Index, Scope, list_left_out, read_index
 from lsp_tap.session.verified import Verification, fold_verification
 from lsp_tap.timeline.contents import ContentPool
 from lsp_tap.timeline.fold import ServerFold, ServerTimeline
@@ -255,9 +255,13 @@ class Recording:
         self.is_outdated = self.is_outdated or followed.rank < rank or goes_on
 
     def list_prunable(self) -> list[Candidate]:
-        """The finished journals of which more than the head is left, each with the sessions that need it."""
-        found = []
-        for journal in read_folder(self.folder / "tap"):
+        """The finished journals of which more than the head is left, each with the sessions that need it; those that
+        were not read as far as the index knows them."""
+        journals = read_folder(self.folder / "tap")
+        index, processes = read_index(self.folder / "tap"), Processes(journals)
+        left_out = [] if self.scope is None else [j for j in journals if plain_path(j.path) not in self._journals]
+        found = list(list_left_out(left_out, index, processes))
+        for journal in journals:
             status = _stat(journal.path) if is_finished(journal) else None
             if status is None:
                 continue
@@ -291,6 +295,21 @@ class Recording:
                 if timeline.clients or session.start_us <= written_us
             }
         return tuple(sorted(found))
+
+    def update_index(self, index: Index) -> Index:
+        """With what was read: the sessions of the clients' journals that are finished, and which journals are heads."""
+        clients = {
+            path.name: frozenset(followed.session_ids | self._list_parents(followed))
+            for path, followed in self._journals.items()
+            if path.name not in index.clients and followed.client is not None and is_finished(followed.journal)
+        }
+        return Index({**index.clients, **clients}, index.pruned.union(path.name for path in self._heads))
+
+    def _list_parents(self, followed: _Followed) -> set[str]:
+        """The sessions whose sub-agents have the journal's sessions."""
+        sessions = (self.history.sessions.get(session_id) for session_id in followed.session_ids)
+        updates = (session.latest for session in sessions if session is not None)
+        return {update.parent_id for update in updates if update is not None and update.parent_id is not None}
 
     def has_live_recorders(self) -> bool:
         return any(followed.is_live() for followed in self._journals.values())

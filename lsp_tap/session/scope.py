@@ -14,7 +14,8 @@ The index only remembers what the journals say, and may be removed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,8 @@ import msgspec
 from lsp_tap.journal.files import replace_file
 from lsp_tap.journal.reader import Journal
 from lsp_tap.journal.records import TapStarted
-from lsp_tap.journal.stored import plain_path
+from lsp_tap.journal.retention import Candidate, is_finished
+from lsp_tap.journal.stored import list_journals, plain_path
 from lsp_tap.session.processes import Processes
 
 FORMAT: Final = 1
@@ -40,6 +42,9 @@ class Index(msgspec.Struct):
     pruned: frozenset[str] = frozenset()
     format: int = FORMAT
 
+    def with_pruned(self, name: str) -> Index:
+        return Index(self.clients, self.pruned | {name})
+
 
 def read_index(tap: Path) -> Index:
     """The index of a `tap/` folder; an empty one where there is none that can be read."""
@@ -52,9 +57,10 @@ def read_index(tap: Path) -> Index:
 
 
 def write_index(tap: Path, index: Index) -> None:
-    """Call it under the writer's lock. Raises OSError."""
-    clients = {name: sorted(sessions) for name, sessions in sorted(index.clients.items())}
-    fields = {"format": index.format, "clients": clients, "pruned": sorted(index.pruned)}
+    """Without the journals that are gone. Call it under the writer's lock. Raises OSError."""
+    names = {plain_path(path).name for path in list_journals(tap)}
+    clients = {name: sorted(sessions) for name, sessions in sorted(index.clients.items()) if name in names}
+    fields = {"format": index.format, "clients": clients, "pruned": sorted(index.pruned & names)}
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     replace_file(tap / INDEX_NAME, text.encode("utf-8", "replace") + b"\n")
 
@@ -97,6 +103,35 @@ def _is_needed(journal: Journal, left_out: Iterable[str], processes: Processes, 
         return not clients.issubset(left_out)
     # It does not know its client, and counts for sessions that went on while it did.
     return since_us is not None and _read_written_us(journal.path) >= since_us
+
+
+def list_left_out(journals: Iterable[Journal], index: Index, processes: Processes) -> Iterator[Candidate]:
+    """Those of the journals, none of them read, that may be pruned, as far as the index tells whose they are."""
+    heard_us: dict[str, int] = {}  # when each session was heard of last
+    candidates: list[tuple[Journal, os.stat_result, frozenset[str]]] = []
+    for journal in journals:
+        name = plain_path(journal.path).name
+        sessions = _find_sessions(journal, index, processes)
+        if sessions is None or name in index.pruned or not is_finished(journal):
+            continue
+        with suppress(OSError):
+            status = journal.path.stat()
+            candidates.append((journal, status, sessions))
+            for session_id in sessions:
+                heard_us[session_id] = max(heard_us.get(session_id, 0), status.st_mtime_ns // 1000)
+    for journal, status, sessions in candidates:
+        last_us = max([status.st_mtime_ns // 1000, *(heard_us[session_id] for session_id in sessions)])
+        yield Candidate(plain_path(journal.path), last_us, status.st_size, tuple(sorted(sessions)))
+
+
+def _find_sessions(journal: Journal, index: Index, processes: Processes) -> frozenset[str] | None:
+    """None: nobody knows without reading it."""
+    if isinstance(journal.first, TapStarted) and journal.kind == "server":
+        clients = processes.list_clients(journal.first)
+        if not clients.issubset(index.clients):
+            return None
+        return frozenset().union(*(index.clients[name] for name in clients))
+    return index.clients.get(plain_path(journal.path).name)
 
 
 def _read_written_us(path: Path) -> float:

@@ -26,12 +26,20 @@ from pydantic import ValidationError
 from lsp_tap.config import Thresholds
 from lsp_tap.errors import LspTapError, complain
 from lsp_tap.journal.files import replace_file
-from lsp_tap.journal.retention import Limits, compress_finished, measure_usage, plan_pruning, prune_journal
+from lsp_tap.journal.retention import (
+    Candidate,
+    Limits,
+    compress_finished,
+    measure_usage,
+    plan_pruning,
+    prune_journal,
+)
 from lsp_tap.journal.stored import READ_ERRORS
 from lsp_tap.journal.writer import create_folder
 from lsp_tap.session.build import Builder
 from lsp_tap.session.models import SessionFile, TrainingFile, Written
 from lsp_tap.session.recording import Recording
+from lsp_tap.session.scope import Scope, read_index, write_index
 
 SETTLE_LIMIT_S: Final = 10.0
 QUIET_S: Final = 0.25
@@ -148,14 +156,16 @@ class SessionWriter:
     They are those that would be written anew: where folding on does not come to that, it folds anew.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, scope: Scope | None = None) -> None:
+        """With a `scope` only the journals are read that its sessions, and those that are named later, need."""
         self.folder = folder
-        self._recording = Recording(folder)
+        self._scope = scope
+        self._recording = Recording(folder, scope)
         self._rested_us: dict[str, int] = {}  # when the sessions that were written had come to rest, as far as read
 
     def read(self) -> None:
         """Take in what is recorded so far."""
-        self._recording.read()
+        self._read_all()
 
     def list_rested(self, since_us: int) -> list[str]:
         """The sessions that came to rest since that time (wall clock, microseconds) and were not written since then."""
@@ -178,51 +188,83 @@ class SessionWriter:
         """As `write_sessions`, but each session is written when it is asked for, under a lock held until the last."""
         folder = self.folder
         create_folder(str(folder))
+        named = None if session_ids is None else list(session_ids)
+        if self._scope is not None:
+            self._scope.sessions.update(named or ())
         wait_settled(self._recording, settle_limit_s)
         with FileLock(folder / "tap" / ".write.lock", mode=0o600):
             for left in (*folder.glob(".session-*.new"), *folder.glob(".dspy-*.new")):  # by a writer that was killed
                 left.unlink(missing_ok=True)
-            recording = self._read_all()
-            builder = Builder(
-                recording.history,
-                recording.timelines,
-                recording.verifications,
-                history_limit=history_limit,
-                thresholds=thresholds,
-            )
-            wanted = sorted(recording.history.sessions) if session_ids is None else list(session_ids)
+
+            def read() -> Builder:
+                recording = self._read_all()
+                return Builder(
+                    recording.history,
+                    recording.timelines,
+                    recording.verifications,
+                    history_limit=history_limit,
+                    thresholds=thresholds,
+                )
+
+            builder, sessions = read(), self._recording.history.sessions
+            wanted = sorted(sessions) if named is None else named
             for session_id in wanted:
-                if session_id not in recording.history.sessions:
+                if session_id not in sessions:
                     raise SessionNotRecorded(session_id, folder)
             for session_id in wanted:
-                self._rested_us[session_id] = max(recording.history.sessions[session_id].idle_us, default=0)
+                self._rested_us[session_id] = max(sessions[session_id].idle_us, default=0)
                 if not builder.is_pruned(session_id):
                     yield _write_session(folder, builder, session_id)
                     continue
-                with suppress(*(() if session_ids is not None else (SessionPruned,))):
+                with suppress(*(() if named is not None else (SessionPruned,))):
                     yield _keep_session(folder, session_id)
             if limits is not None:
-                _tidy(recording, limits, set(wanted), lambda session_id: _write_session(folder, builder, session_id))
+                self._tidy(limits, set(wanted), read)
 
     def _read_all(self) -> Recording:
         self._recording.read()
-        if self._recording.is_outdated:
-            self._recording = Recording(self.folder)
+        while self._recording.is_outdated:
+            self._recording = Recording(self.folder, self._scope)
             self._recording.read()
         return self._recording
 
+    def _tidy(self, limits: Limits, written: set[str], read: Callable[[], Builder]) -> None:
+        """Compress and prune. The sessions that lose a journal are written first, but for those that are not in scope
+        and were written since they were heard of last."""
+        tap = self.folder / "tap"
+        index = self._recording.update_index(read_index(tap))
+        compress_finished(tap, limits.plain_s, limits.plain_bytes)
+        size_bytes, now_us = measure_usage(tap).size_bytes, time.time_ns() // 1000
+        chosen = plan_pruning(self._recording.list_prunable(), limits, now_us=now_us, size_bytes=size_bytes)
+        due = {
+            session_id
+            for candidate, _ in chosen
+            for session_id in candidate.session_ids
+            if session_id not in written
+            and not (self._is_left_out(session_id) and self._is_written(session_id, candidate))
+        }
+        if due:
+            if self._scope is not None:
+                self._scope.sessions.update(due)
+            builder = read()
+            for session_id in sorted(due & self._recording.history.sessions.keys()):
+                if not builder.is_pruned(session_id):
+                    _write_session(self.folder, builder, session_id)
+        for candidate, reason in chosen:
+            with suppress(*READ_ERRORS):  # a damaged one stays as it is, for a person to look at
+                prune_journal(candidate.path, reason, candidate.session_ids)
+                index = index.with_pruned(candidate.path.name)
+        with suppress(OSError):
+            write_index(tap, index)
 
-def _tidy(recording: Recording, limits: Limits, written: set[str], write: Callable[[str], object]) -> None:
-    tap = recording.folder / "tap"
-    compress_finished(tap, limits.plain_s, limits.plain_bytes)
-    candidates, now_us = recording.list_prunable(), time.time_ns() // 1000
-    for candidate, reason in plan_pruning(candidates, limits, now_us=now_us, size_bytes=measure_usage(tap).size_bytes):
-        for session_id in candidate.session_ids:
-            if session_id not in written and session_id not in recording.history.pruned:
-                write(session_id)
-                written.add(session_id)
-        with suppress(*READ_ERRORS):  # a damaged one stays as it is, for a person to look at
-            prune_journal(candidate.path, reason, candidate.session_ids)
+    def _is_left_out(self, session_id: str) -> bool:
+        return self._scope is not None and session_id not in self._scope.sessions
+
+    def _is_written(self, session_id: str, candidate: Candidate) -> bool:
+        try:
+            return find_paths(self.folder, session_id)[0].stat().st_mtime_ns // 1000 >= candidate.last_us
+        except OSError:
+            return False
 
 
 def read_session(folder: Path, builder: Builder, session_id: str) -> SessionFile:

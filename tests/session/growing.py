@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,3 +53,22 @@ def write_all(writer: SessionWriter) -> dict[str, bytes]:
     for _ in writer.write():
         pass
     return read_files(writer.folder)
+
+
+DAY_US = 86_400_000_000
+
+
+def put_on_day(golden: Path, folder: Path, day: int, suffix: str) -> None:
+    """The recording as it would be, had it been made so many days later, among others: with sessions of its own."""
+    (folder / "tap").mkdir(parents=True, exist_ok=True)
+    for path in sorted((golden / "tap").iterdir()):
+        target = folder / "tap" / path.name.replace("20260101T", f"202601{1 + day:02}T")
+        lines = []
+        for line in path.read_text("utf-8").replace("ses_1", f"ses_1{suffix}").splitlines():
+            record = json.loads(line)
+            record["time_us"] += day * DAY_US
+            record.update({name: record[name] + day * DAY_US // 1000 for name in record if name.endswith("_ms")})
+            lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+        target.write_text("".join(lines), "utf-8")
+        written_s = json.loads(lines[-1])["time_us"] / 1e6
+        os.utime(target, (written_s, written_s))
