@@ -46,10 +46,13 @@ class Work:
         pid: int = CLIENT_PID,
         server_pid: int = CLIENT_PID + 1,
         documents: int = 60,
+        name: str = "bench",
+        start_us: int = START_US,
     ) -> None:
         (logs / "tap").mkdir(parents=True, exist_ok=True)
         self.chance = random.Random(1)
-        self.now_us = START_US
+        self.now_us = start_us
+        self._name, self._start_us = name, start_us
         self.size_bytes = 0
         self.turns = 0
         self._chatter, self._chatted = chatter, 0
@@ -79,7 +82,7 @@ class Work:
 
     @property
     def session_id(self) -> str:
-        return f"ses_bench{max(0, self.turns - 1) // TURNS_A_SESSION:04}"
+        return f"ses_{self._name}{max(0, self.turns - 1) // TURNS_A_SESSION:04}"
 
     def add_turn(self, calls: int) -> None:
         self.turns += 1
@@ -249,7 +252,12 @@ class Work:
 
     def _write(self, file: BinaryIO, kind: str, **fields: Any) -> int:
         self.now_us += 150
-        at = {"seq": self._seq[file], "time_us": self.now_us, "monotonic_us": self.now_us - START_US, "kind": kind}
+        at = {
+            "seq": self._seq[file],
+            "time_us": self.now_us,
+            "monotonic_us": self.now_us - self._start_us,
+            "kind": kind,
+        }
         self._seq[file] += 1
         size = file.write(json.dumps(at | fields, separators=(",", ":"), ensure_ascii=False).encode() + b"\n")
         self.size_bytes += size

@@ -5,7 +5,8 @@
 The journals are made from a seed (`tests.bench.journals`); `--size 1000` takes a gigabyte of disk and a minute. Each
 size is folded, and all its sessions written, by a process of its own, several times where that is quick: the fastest
 counts. The time from idle to the files is that of the real `lsp-tap write --follow`, told of sessions whose recorder
-runs, so that it waits until that is quiet.
+runs, so that it waits until that is quiet. The same program is started in a project with a past, of many clients that
+are gone, and in one without.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,8 +26,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lsp_tap.journal.retention import Limits
 from lsp_tap.session.writer import SessionWriter, spare_collector
-from tests.bench.journals import Work, make_journals
+from tests.bench.journals import CLIENT_PID, START_US, Work, make_journals
 
 SIZES_MB = (1, 10, 100)
 ROUNDS_BYTES = 300_000_000
@@ -33,6 +36,8 @@ ROUNDS_BYTES = 300_000_000
 IDLES = 10
 CALLS_A_TURN = 10
 TURNS = 40
+PAST_MB, CLIENT_MB = 200, 10
+STARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,46 @@ def measure_waits(folder: Path) -> list[float]:
     return waits
 
 
-def judge(folds: Sequence[Fold], idles: Sequence[Idle], waits: Sequence[float]) -> list[dict[str, Any]]:
+def make_past(folder: Path) -> None:
+    """Recordings of clients that are gone, all of them written and compressed."""
+    for number in range(PAST_MB // CLIENT_MB):
+        pid, start_us = CLIENT_PID + 10 * number, START_US + number * 86_400_000_000
+        work = Work(folder, pid=pid, server_pid=pid + 1, name=f"past{number:02}x", start_us=start_us)
+        while work.size_bytes < CLIENT_MB * 1_000_000:
+            work.add_turn(CALLS_A_TURN)
+        work.finish()
+    for _ in SessionWriter(folder).write(limits=Limits()):
+        pass
+
+
+def measure_starts(folder: Path, past: Path | None) -> tuple[float, float]:
+    """Milliseconds from the start of a writer, for a first turn, to the first file; and the memory it took, in MB."""
+    took_ms, peak_mb = [], 0.0
+    for number in range(STARTS):
+        logs = folder / str(number)
+        shutil.copytree(past, logs, copy_function=shutil.copy2) if past else logs.mkdir(parents=True)
+        work = Work(logs, pid=os.getpid(), server_pid=os.getpid(), name="new", start_us=time.time_ns() // 1000)
+        work.add_turn(CALLS_A_TURN)
+        command = [sys.executable, "-m", "lsp_tap", "write", "--follow", "--dir", str(logs), work.session_id]
+        start_s = time.perf_counter()
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdin is not None
+            assert writer.stdout is not None
+            assert writer.stdout.readline()
+            took_ms.append((time.perf_counter() - start_s) * 1000)
+            status = Path(f"/proc/{writer.pid}/status")
+            if status.exists():
+                peak_mb = max(peak_mb, int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024)
+            writer.stdin.close()
+            writer.stdout.read()
+            assert writer.wait(60) == 0
+        work.finish()
+    return statistics.median(took_ms), peak_mb
+
+
+def judge(
+    folds: Sequence[Fold], idles: Sequence[Idle], waits: Sequence[float], starts: Sequence[tuple[float, float]]
+) -> list[dict[str, Any]]:
     """Each promise with what was measured."""
     whole = [fold for fold in folds if fold.size_mb > 50]
     last = idles[-1]
@@ -158,6 +202,11 @@ def judge(folds: Sequence[Fold], idles: Sequence[Idle], waits: Sequence[float]) 
             "from idle to the files, p95 <= 1 s",
             f"p50 {statistics.median(waits):.0f} ms, p95 {p95_ms:.0f} ms",
             p95_ms <= 1000,
+        ),
+        (
+            f"a writer starts with {PAST_MB} MB of past as without",
+            f"{starts[0][0]:.0f} -> {starts[1][0]:.0f} ms, {starts[0][1]:.0f} -> {starts[1][1]:.0f} MB of memory",
+            starts[1][0] <= 1.25 * starts[0][0],
         ),
     ]
     return [{"promise": promise, "measured": measured, "met": met} for promise, measured, met in rows]
@@ -196,7 +245,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         idles = measure_idles(Path(folder, "idles"))
         waits = measure_waits(Path(folder, "waits"))
-    promises = judge(folds, idles, waits)
+        make_past(Path(folder, "past"))
+        starts = [
+            measure_starts(Path(folder, name), past) for name, past in (("new", None), ("old", Path(folder, "past")))
+        ]
+    promises = judge(folds, idles, waits, starts)
     if options.chart:
         draw_chart(folds, options.chart)
     if options.json:
@@ -205,7 +258,13 @@ def main() -> None:
         ]
         sys.stdout.write(
             json.dumps(
-                {"folds": found, "idles": [asdict(idle) for idle in idles], "waits_ms": waits, "promises": promises}
+                {
+                    "folds": found,
+                    "idles": [asdict(idle) for idle in idles],
+                    "waits_ms": waits,
+                    "starts": starts,
+                    "promises": promises,
+                }
             )
             + "\n"
         )
