@@ -224,7 +224,8 @@ var Journal = class {
     }
   }
   encodeStart() {
-    return encodeRecord("client_started", { format: FORMAT, uptime_us: readUptime(), ...this.opening }) ?? "{}";
+    const clocks = { process_started_ms: performance.timeOrigin, uptime_us: readUptime() };
+    return encodeRecord("client_started", { format: FORMAT, ...clocks, ...this.opening }) ?? "{}";
   }
   closeFile() {
     if (this.fd !== void 0) fs.closeSync(this.fd);

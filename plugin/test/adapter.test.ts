@@ -47,8 +47,9 @@ test("the greeting is one line of plugin.log, and the journal says who writes it
   const [started] = await records()
   assert.match(started?.recorder as string, /^lsp-tap \d/)
   assert.ok(Math.abs((started?.uptime_us as number) / 1e6 - uptime()) < 60)
-  assert.deepEqual(bare({ ...started, recorder: 0, uptime_us: 0 } as Record), {
-    kind: "client_started", format: 1, uptime_us: 0, recorder: 0, client: { name: "opencode" }, pid: process.pid,
+  assert.equal(started?.process_started_ms, performance.timeOrigin)
+  assert.deepEqual(bare({ ...started, recorder: 0, process_started_ms: 0, uptime_us: 0 } as Record), {
+    kind: "client_started", format: 1, process_started_ms: 0, uptime_us: 0, recorder: 0, client: { name: "opencode" }, pid: process.pid,
     directory, worktree: directory,
   })
 })
