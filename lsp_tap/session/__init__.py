@@ -1,6 +1,7 @@
 """Sessions: what an agent did, and what that did to the diagnostics. Knows journals, and no client by name.
 
-    recording    a folder of journals, folded, and folded on as they grow
+    recording    a folder of journals, folded, and folded on as they grow: those that are needed (`scope`), told apart
+                 where process ids repeat (`processes`), at the times they should have (`clocks`)
     history      the client's records -> messages and calls
     attribution  which call wrote which document version
     ownership    the timeline's steps, each with its call
