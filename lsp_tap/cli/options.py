@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -75,19 +75,17 @@ def existing_folder(folder: Path | None) -> Path:
     return place
 
 
-def open_recording(place: Path) -> tuple[Builder, list[str]]:
-    """A builder for all that is recorded, and the sessions' ids in the order they were last heard of."""
-    return open_whole_recording(place)[1:]
-
-
-def open_whole_recording(place: Path) -> tuple[Recording, Builder, list[str]]:
-    """The same, and the recording itself."""
+def open_sessions(place: Path, wanted: Sequence[str] = ()) -> tuple[Recording, Builder, list[str]]:
+    """What is recorded of the sessions that are wanted (ids, beginnings of ids, `last`), or of all; a builder for
+    them; and ids in the order they were last heard of.
+    """
     from lsp_tap.config import read_settings
     from lsp_tap.inspect.terminal import one_line
     from lsp_tap.session.build import Builder
     from lsp_tap.session.recording import read_recording
+    from lsp_tap.session.scope import find_scope
 
-    recording = read_recording(place)
+    recording = read_recording(place, find_scope(place / "tap", wanted) if wanted else None)
     for path, problem in recording.problems:
         place_text = f"{path.name}:{problem.line}: {problem.reason}: {problem.detail}"
         click.echo(f"lsp-tap: {one_line(place_text)}", err=True)

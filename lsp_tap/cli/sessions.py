@@ -11,9 +11,8 @@ from lsp_tap.cli.options import (
     dir_option,
     existing_folder,
     json_option,
-    open_recording,
     open_redactor,
-    open_whole_recording,
+    open_sessions,
     print_json,
     redact_option,
 )
@@ -29,7 +28,7 @@ def sessions(folder: Path | None, as_json: bool) -> None:
     from lsp_tap.session.writer import SessionPruned, read_session
 
     place = existing_folder(folder)
-    builder, ids = open_recording(place)
+    _, builder, ids = open_sessions(place)
     built = []
     for session_id in ids:
         with suppress(SessionPruned):
@@ -56,7 +55,7 @@ def show(session: str, folder: Path | None, as_json: bool) -> None:
     from lsp_tap.session.writer import encode_json, find_session, read_session
 
     place = existing_folder(folder)
-    builder, ids = open_recording(place)
+    _, builder, ids = open_sessions(place, [session])
     built = read_session(place, builder, find_session(session, ids, place))
     if as_json:
         click.echo(clean_json(encode_json(built).decode()), nl=False)
@@ -126,7 +125,7 @@ def report(session: str, output: Path | None, redact: bool, folder: Path | None,
     from lsp_tap.session.writer import find_session
 
     place = existing_folder(folder)
-    recording, builder, ids = open_whole_recording(place)
+    recording, builder, ids = open_sessions(place, [session])
     session_id = find_session(session, ids, place)
     redactor = open_redactor(place) if redact else None
     path = write_report(place, recording, builder, session_id, output, redact=redactor.text if redactor else None)
@@ -162,7 +161,7 @@ def score(sessions_or_files: tuple[str, ...], write: bool, folder: Path | None, 
     judged = judge_files(files, write=write) if files else Judged()
     if named or not files:
         place = existing_folder(folder)
-        builder, ids = open_recording(place)
+        _, builder, ids = open_sessions(place, named)
         wanted = [find_session(name, ids, place) for name in named] or ids
         recorded = judge_recorded(place, builder, wanted, write=write)
         judged = Judged(*(getattr(recorded, name) + getattr(judged, name) for name in ("turns", "written", "unread")))

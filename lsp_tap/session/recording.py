@@ -356,8 +356,11 @@ def _owes(fold: ServerFold, since_us: int) -> bool:
     return bool(changes) and changes[-1].time_us >= since_us and fold.owes()
 
 
-def read_recording(folder: Path) -> Recording:
-    """All that is recorded in a project's `.opencode-logs`, as of now."""
-    recording = Recording(folder)
+def read_recording(folder: Path, scope: Scope | None = None) -> Recording:
+    """All that is recorded in a project's `.opencode-logs` as of now, or what is in scope."""
+    recording = Recording(folder, scope)
     recording.read()
+    while scope is not None and recording.is_outdated:  # more turned out to belong to it
+        recording = Recording(folder, scope)
+        recording.read()
     return recording

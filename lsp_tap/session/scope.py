@@ -23,11 +23,12 @@ from typing import Final
 
 import msgspec
 
+from lsp_tap.journal.capture import LAST
 from lsp_tap.journal.files import replace_file
 from lsp_tap.journal.reader import Journal
 from lsp_tap.journal.records import TapStarted
 from lsp_tap.journal.retention import Candidate, is_finished
-from lsp_tap.journal.stored import list_journals, plain_path
+from lsp_tap.journal.stored import find_stored, list_journals, plain_path
 from lsp_tap.session.processes import Processes
 
 FORMAT: Final = 1
@@ -63,6 +64,20 @@ def write_index(tap: Path, index: Index) -> None:
     fields = {"format": index.format, "clients": clients, "pruned": sorted(index.pruned & names)}
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     replace_file(tap / INDEX_NAME, text.encode("utf-8", "replace") + b"\n")
+
+
+def find_scope(tap: Path, wanted: Iterable[str]) -> Scope:
+    """That of the sessions meant by ids, beginnings of ids, or `last`."""
+    sessions = read_index(tap).clients
+    scope = Scope()
+    for word in wanted:
+        if word == LAST:
+            newest = max(sessions, key=lambda name: _read_written_us(tap / name), default=None)
+            scope.sessions |= sessions[newest] if newest is not None else set()
+        else:
+            ids = frozenset().union(*sessions.values())
+            scope.sessions |= {session_id for session_id in ids if session_id.startswith(word)}
+    return scope
 
 
 @dataclass(slots=True)
@@ -137,5 +152,5 @@ def _find_sessions(journal: Journal, index: Index, processes: Processes) -> froz
 def _read_written_us(path: Path) -> float:
     """When a journal was written last; where nobody can tell, it is now."""
     with suppress(OSError):
-        return path.stat().st_mtime_ns / 1000
+        return find_stored(path).stat().st_mtime_ns / 1000
     return float("inf")

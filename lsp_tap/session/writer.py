@@ -38,7 +38,7 @@ from lsp_tap.journal.stored import READ_ERRORS
 from lsp_tap.journal.writer import create_folder
 from lsp_tap.session.build import Builder
 from lsp_tap.session.models import SessionFile, TrainingFile, Written
-from lsp_tap.session.recording import Recording
+from lsp_tap.session.recording import Recording, read_recording
 from lsp_tap.session.scope import Scope, read_index, write_index
 
 SETTLE_LIMIT_S: Final = 10.0
@@ -224,8 +224,7 @@ class SessionWriter:
     def _read_all(self) -> Recording:
         self._recording.read()
         while self._recording.is_outdated:
-            self._recording = Recording(self.folder, self._scope)
-            self._recording.read()
+            self._recording = read_recording(self.folder, self._scope)
         return self._recording
 
     def _tidy(self, limits: Limits, written: set[str], read: Callable[[], Builder]) -> None:

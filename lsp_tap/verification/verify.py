@@ -15,6 +15,7 @@ from lsp_tap.session.build import Builder
 from lsp_tap.session.history import SessionHistory
 from lsp_tap.session.measuring import is_of
 from lsp_tap.session.recording import Recording, read_recording
+from lsp_tap.session.scope import find_scope
 from lsp_tap.session.verified import Verification, fold_verification
 from lsp_tap.session.writer import find_session
 from lsp_tap.timeline.fold import ServerTimeline
@@ -77,7 +78,7 @@ class Verified:
 
 def plan_verification(folder: Path, wanted: str) -> Verified:
     """What `run_verification` will do. `wanted` as `find_session` takes it; raises SessionNotRecorded."""
-    recording = read_recording(folder)
+    recording = read_recording(folder, find_scope(folder / "tap", [wanted]))
     sessions = recording.history.sessions
     by_time = sorted(sessions, key=lambda session_id: (sessions[session_id].last_us, session_id))
     session_id = find_session(wanted, by_time, folder)
@@ -110,7 +111,7 @@ def run_verification(
     """Replay all servers and compare; completes `verified`. `on_step` is called after each settled step of a server."""
     with FileLock(folder / "tap" / ".verify.lock", mode=0o600):
         anyio.run(_replay_all, folder, verified.servers, limit_s, on_step)
-    recording = read_recording(folder)
+    recording = read_recording(folder, find_scope(folder / "tap", [verified.session_id]))
     history, timelines = recording.history, recording.timelines
     measured = [_read_verification(s.replayed.journal) for s in verified.servers if s.replayed]
     recorded = Builder(history, timelines).build_session(verified.session_id)

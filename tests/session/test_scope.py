@@ -14,7 +14,8 @@ import pytest
 from lsp_tap.journal.reader import JournalReader, Unreadable, read_folder
 from lsp_tap.journal.retention import Limits
 from lsp_tap.journal.stored import plain_path
-from lsp_tap.session.scope import INDEX_NAME, Index, Scope, read_index, write_index
+from lsp_tap.session.recording import read_recording
+from lsp_tap.session.scope import INDEX_NAME, Index, Scope, find_scope, read_index, write_index
 from lsp_tap.session.writer import SessionNotRecorded, SessionWriter
 from tests.session.growing import ALL, GOLDEN, put_on_day, read_files, write_all
 
@@ -133,6 +134,19 @@ def test_it_knows_of_a_journal_only_when_that_is_finished(project: Path) -> None
     for _ in SessionWriter(project).write(limits=KEEP_ALL):
         pass
     assert read_index(project / "tap").clients.keys() == index.clients.keys() - {growing.name}
+
+
+@pytest.mark.parametrize("wanted", ["ses_1b", "ses_1", "last"])
+def test_who_names_a_session_reads_what_is_needed_to_find_it(wanted: str, project: Path, read: set[str]) -> None:
+    whole = [*read_recording(project).history.sessions]
+    read.clear()
+    recording = read_recording(project, find_scope(project / "tap", [wanted]))
+    heard_us = {session_id: session.last_us for session_id, session in recording.history.sessions.items()}
+    if wanted == "last":
+        assert max(heard_us, key=lambda session_id: heard_us[session_id]) == whole[-1]
+        assert read <= list_names(project, len(DAYS) - 1)
+    else:
+        assert set(heard_us) >= {session_id for session_id in whole if session_id.startswith(wanted)}
 
 
 def test_a_session_that_nobody_recorded_is_told_of(project: Path) -> None:
