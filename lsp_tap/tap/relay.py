@@ -100,8 +100,8 @@ class ClientPump:
             with self._lock:
                 self._pass_on(data)
         self._recorder.put(Chunk(CLIENT, self._chunks))
+        self._report("client closed")  # before the server can exit because of it
         self.close()
-        self._report("client closed")
 
     def inject(self, frame: bytes, chunks: int) -> bool:
         """Writes `frame` if that needs no waiting and the client has said nothing since its chunk number

@@ -15,6 +15,8 @@ import pytest
 
 from lsp_tap.journal.reader import Entry
 from lsp_tap.journal.records import Frame, ServerExited, TapStopped
+from lsp_tap.tap.recorder import Recorder
+from lsp_tap.tap.relay import ClientPump
 from tests.tap.tapped import Tapped, is_alive, peer, python, tap, wait_until
 
 SPEAK_AND_WAIT = "import os, sys; os.write(1, b'%d\\n' % os.getpid()); sys.stdin.buffer.read(); "
@@ -73,6 +75,26 @@ def test_when_the_client_closes_the_server_may_finish(tmp_path: Path) -> None:
         out, _ = tapped.finish()
         assert (out, tapped.wait()) == (b"done", 5)
         assert last(tapped.read_journal())[1].reason == "client closed"
+
+
+def test_that_the_client_closed_is_told_before_the_server_can_exit_for_it() -> None:
+    """Or a server that is quick would seem to have left by itself."""
+    ours, client = os.pipe()
+    server, theirs = os.pipe()
+    os.set_blocking(server, False)
+    os.close(client)
+    told: list[str] = []
+
+    def report(event: str) -> None:
+        told.append(event)
+        with pytest.raises(BlockingIOError):  # neither a byte nor the end
+            os.read(server, 1)
+
+    ClientPump(ours, theirs, Recorder(lambda: pytest.fail("it is not started")), report).run()
+    assert told == ["client closed"]
+    assert os.read(server, 1) == b""
+    os.close(ours)
+    os.close(server)
 
 
 def test_a_server_that_works_on_while_it_is_listened_to_is_not_cut_off(tmp_path: Path) -> None:
