@@ -149,7 +149,7 @@ def pause(seconds: float) -> None:
 
 def wait_still(tapped: Tapped) -> None:
     """Until the journal no longer grows: what is still to be recorded needs memory."""
-    wait_until(lambda: any((tapped.folder / "tap").glob("*.jsonl")), "the journal")
+    wait_until(lambda: bool(tapped.list_journals()), "the journal")
     size = -1
     while size != (size := tapped.journal_path.stat().st_size):
         pause(0.3)

@@ -84,7 +84,7 @@ def test_sixteen_servers_at_once_in_one_project(size: int, tmp_path: Path) -> No
 
 
 def _talk(tapped: Tapped, number: int, seconds: int, figures: dict[int, Figures]) -> None:
-    echoed = Echoed(_OfMany(tapped, f"server-server{number}-"))
+    echoed = Echoed(_OfMany(tapped, f"server-server{number}-*.jsonl"))
     say_steadily(echoed, 15, seconds, seed=number)
     figures[number] = echoed.finish()
 
@@ -92,14 +92,9 @@ def _talk(tapped: Tapped, number: int, seconds: int, figures: dict[int, Figures]
 class _OfMany(Tapped):
     """One of several taps that record into one folder."""
 
-    def __init__(self, tapped: Tapped, journal_prefix: str) -> None:
+    def __init__(self, tapped: Tapped, journals: str) -> None:
         self.__dict__.update(tapped.__dict__)
-        self._journal_prefix = journal_prefix
-
-    @property
-    def journal_path(self) -> Path:
-        (path,) = (self.folder / "tap").glob(f"{self._journal_prefix}*.jsonl")
-        return path
+        self.journals = journals
 
 
 def _add_up(figures: list[Figures]) -> Figures:
@@ -216,7 +211,8 @@ def encode_numbered(number: int) -> bytes:
 
 
 def wait_stuck(read_count: Callable[[], int], seconds: float) -> int:
-    """Until a count stands still, and then as long as `seconds`; the count."""
+    """Until a count has begun and stands still, and then as long as `seconds`; the count."""
+    wait_until(lambda: read_count() > 0, "the first one")
     count = -1
     while count != (count := read_count()):
         pause(0.5)

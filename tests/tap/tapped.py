@@ -49,6 +49,8 @@ def is_alive(pid: int) -> bool:
 class Tapped:
     """`lsp-tap run` in front of `server`, recording into `folder`. `prepare` is what its shell does first."""
 
+    journals = "server-*.jsonl"
+
     def __init__(
         self,
         server: Sequence[str],
@@ -119,12 +121,16 @@ class Tapped:
 
     @property
     def journal_path(self) -> Path:
-        (path,) = (self.folder / "tap").glob("server-*.jsonl")
+        (path,) = self.list_journals()
         return path
 
+    def list_journals(self) -> list[Path]:
+        """None before it is made, which is a moment after the start."""
+        return list((self.folder / "tap").glob(self.journals))
+
     def read_journal(self) -> list[Entry]:
-        """What has been written so far; the first of it comes a moment after the start."""
-        paths = list((self.folder / "tap").glob("server-*.jsonl"))
+        """What has been written so far."""
+        paths = self.list_journals()
         return list(read_journal(paths[0])) if paths else []
 
     def read_kinds(self) -> list[str]:
