@@ -17,17 +17,13 @@ if TYPE_CHECKING:
 OPTIMISERS = ("labeled", "bootstrap", "random", "mipro", "copro", "simba", "gepa")
 
 
-class BudgetType(click.ParamType[Any]):
+def read_budget(value: str) -> str | int:
     """`light`, `medium`, `heavy`, or a number of predictions."""
-
-    name = "budget"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value in ("light", "medium", "heavy"):
-            return value
-        if not str(value).isdecimal() or int(value) < 1:
-            self.fail(f"{value!r} is neither light, medium, heavy nor a number of predictions", param, ctx)
-        return int(value)
+    if value in ("light", "medium", "heavy"):
+        return value
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value!r} is neither light, medium, heavy nor a number of predictions")
+    return int(value)
 
 
 @click.command()
@@ -39,8 +35,8 @@ class BudgetType(click.ParamType[Any]):
 @click.option("--optimizer", type=click.Choice(OPTIMISERS), default="mipro", show_default=True, help="Which of DSPy's.")
 @click.option("--layout", type=click.Choice(["task", "step"]), default="task", show_default=True,
               help="What an example is: a whole turn, or a step of one.")  # fmt: skip
-@click.option("--budget", type=BudgetType(), default="light", show_default=True, help="light, medium, heavy, or about "
-              "how many predictions may be scored.")  # fmt: skip
+@click.option("--budget", type=read_budget, default="light", show_default=True, metavar="BUDGET",
+              help="light, medium, heavy, or about how many predictions may be scored.")  # fmt: skip
 @click.option("--name", default="optimised", show_default=True, help="The name of the agent.")
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path, file_okay=False),
               help="Where the files go [default: lsp-tap-NAME].")  # fmt: skip
