@@ -6,8 +6,13 @@ https://microsoft.github.io/language-server-protocol/specifications/lsp/3.17/spe
 from __future__ import annotations
 
 import re
+from functools import lru_cache  # `re` has it
 
 _TOKEN = re.compile(r"\*\*/?|\*|\?|\{[^{}]*\}|\[!?[^\]]+\]|.", re.DOTALL)
+_RANGE = re.compile(r"(.)(?:-(.))?", re.DOTALL)
+
+MAX_PATTERN = 1000
+"""A longer one is taken to match. Real ones have under 100 characters."""
 
 
 def matches_selector(selector: object, uri: str, language: str) -> bool:
@@ -36,40 +41,70 @@ def matches_pattern(pattern: object, uri: str) -> bool:
     """A glob, or one relative to a folder. A pattern that is neither matches, since asking once too often
     is harmless.
     """
-    from urllib.parse import unquote, urlsplit
-
-    path = unquote(urlsplit(uri).path)
+    path = _find_path(uri)
     if isinstance(pattern, dict):
         base = pattern.get("baseUri")
         base = base.get("uri") if isinstance(base, dict) else base
-        folder = unquote(urlsplit(str(base)).path).rstrip("/") + "/"
+        folder = _find_path(str(base)).rstrip("/") + "/"
         if not path.startswith(folder):
             return False
         path, pattern = path[len(folder) :], pattern.get("pattern")
-    if not isinstance(pattern, str):
+    if not isinstance(pattern, str) or len(pattern) > MAX_PATTERN:
         return True
+    return _matches_path(pattern, path) or _matches_path(pattern, path.lstrip("/"))
+
+
+@lru_cache(1024)
+def _matches_path(pattern: str, path: str) -> bool:
+    return len(path) in _pass(pattern, path, {0})
+
+
+def _find_path(uri: str) -> str:
+    from urllib.parse import unquote, urlsplit
+
     try:
-        glob = re.compile(_translate(pattern))
-    except re.error:
-        return True
-    return glob.fullmatch(path) is not None or glob.fullmatch(path.lstrip("/")) is not None
+        return unquote(urlsplit(uri).path)
+    except ValueError:  # such as an address with half a bracket
+        return uri
 
 
-def _translate(pattern: str) -> str:
-    parts = []
+def _pass(pattern: str, path: str, starts: set[int]) -> set[int]:
+    """Where in `path` the pattern can end if it begins at one of `starts`.
+
+    Not by a regular expression: for some patterns one takes for ever, and holds the interpreter, and so the wire.
+    """
     for token in _TOKEN.findall(pattern):
+        if not starts:
+            break
         if token == "**/":
-            parts.append("(?:.*/)?")
+            first = min(starts)
+            starts = starts | {at + 1 for at in range(first, len(path)) if path[at] == "/"}
         elif token == "**":
-            parts.append(".*")
+            starts = set(range(min(starts), len(path) + 1))
         elif token == "*":
-            parts.append("[^/]*")
-        elif token == "?":
-            parts.append("[^/]")
+            starts = _pass_names(path, starts)
         elif token.startswith("{") and len(token) > 1:
-            parts.append("(?:" + "|".join(map(_translate, token[1:-1].split(","))) + ")")
-        elif token.startswith("[") and len(token) > 1:
-            parts.append("[" + token[1:-1].replace("!", "^", 1).replace("\\", "\\\\") + "]")
+            starts = {end for choice in token[1:-1].split(",") for end in _pass(choice, path, starts)}
         else:
-            parts.append(re.escape(token))
-    return "".join(parts)
+            starts = {at + 1 for at in starts if at < len(path) and _is_one_of(token, path[at])}
+    return starts
+
+
+def _pass_names(path: str, starts: set[int]) -> set[int]:
+    ends: set[int] = set()
+    for at in sorted(starts):
+        while at not in ends:
+            ends.add(at)
+            if at < len(path) and path[at] != "/":
+                at += 1
+    return ends
+
+
+def _is_one_of(token: str, character: str) -> bool:
+    if token == "?":
+        return character != "/"
+    if not token.startswith("[") or len(token) == 1:
+        return token == character
+    is_negated = token[1] == "!"
+    ranges = _RANGE.findall(token[1 + is_negated : -1])
+    return is_negated != any(low <= character <= (high or low) for low, high in ranges)
