@@ -46,6 +46,9 @@ CLIENT_PATIENCE_MS = 5000.0
 
 MAX_OPEN_REQUESTS = 8
 
+MAX_REGISTRATIONS = 50
+"""More are ignored: each is kept, and matched with every document. Servers have a dozen at most."""
+
 _PULL = "textDocument/diagnostic"
 
 
@@ -213,6 +216,10 @@ class Probe:
         self._pulls[ask.key].due_ms = None
         self._open[ask.id] = (ask, self._documents[ask.uri].revision)
 
+    def note_skipped(self, ask: Ask) -> None:
+        """It cannot be sent, now or later."""
+        self._pulls[ask.key].due_ms = None
+
     def next_due_ms(self, now_ms: float) -> float | None:
         """When to call `next_ask` again if no message comes before; None when there is nothing to wait for."""
         if self.stopped is not None:
@@ -292,6 +299,8 @@ class Probe:
                 self._register("", {}, now_ms)
 
     def _register(self, id: str, options: object, now_ms: float) -> None:
+        if len(self._registrations) >= MAX_REGISTRATIONS and id not in self._registrations:
+            return
         self._registrations[id] = _Registration(options if isinstance(options, dict) else {})
         for uri in self._documents:
             self._schedule(uri, now_ms + SETTLE_MS, is_urgent=True)

@@ -13,6 +13,7 @@ from lsp_tap.journal.lines import encode_fields, encode_frame, split_character
 from lsp_tap.journal.writer import JournalWriter
 from lsp_tap.tap.assembler import Assembler
 from lsp_tap.tap.items import CLIENT, SERVER, Chunk, ErrorOutput, Item, Lost, Noted, Told
+from lsp_tap.tap.relay import PIPE_BYTES
 from lsp_tap.wire.framing import Body, Invalid, Splitter
 
 TYPE_CHECKING = False
@@ -156,9 +157,14 @@ class Recording:
     def _ask_due(self) -> float | None:
         assert self._probe is not None
         while (ask := self._probe.next_ask(self._monotonic_us / 1000)) is not None:
+            if not self._splitter.at_boundary:
+                return None  # until the client says more
             body = json.dumps(ask.as_message(), separators=(",", ":")).encode()
             header = b"Content-Length: %d\r\n\r\n" % len(body)
-            if not self._splitter.at_boundary or not self._inject(header + body, ask.id, self._seen):
+            if len(header + body) > PIPE_BYTES:
+                self._probe.note_skipped(ask)
+                continue
+            if not self._inject(header + body, ask.id, self._seen):
                 return INJECT_AGAIN_S
             self._probe.note_sent(ask)
             self._write("frame", encode_frame(CLIENT_TO_SERVER, header, body, probe=True)[0])

@@ -104,15 +104,15 @@ class ClientPump:
         self.close()
 
     def inject(self, frame: bytes, chunks: int) -> bool:
-        """Writes `frame` if that needs no waiting and the client has said nothing since its chunk number
-        `chunks`.
+        """Writes `frame`, of at most `PIPE_BYTES`, if that needs no waiting and the client has said nothing since its
+        chunk number `chunks`.
         """
         if not self._lock.acquire(blocking=False):
             return False
         try:
             if self._is_closed or chunks != self._chunks:
                 return False
-            return len(frame) <= PIPE_BYTES and os.write(self._server, frame) == len(frame)
+            return os.write(self._server, frame) == len(frame)
         except OSError:
             return False
         finally:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lsp_tap.tap.probe import MAX_OTHERS, MAX_REFRESHES, MAX_TRIES, SETTLE_MS, Ask, Probe
+from lsp_tap.tap.probe import MAX_OTHERS, MAX_REFRESHES, MAX_REGISTRATIONS, MAX_TRIES, SETTLE_MS, Ask, Probe
 
 CANCELLED = {"code": -32802, "message": "later"}
 
@@ -152,6 +152,14 @@ def test_asks_once_for_each_registration_that_selects_the_document() -> None:
     play.register("r3", identifier="three", documentSelector=[{"language": "c"}])
     play.open()
     assert [ask.identifier for ask in play.wait(SETTLE_MS)] == ["one", "two"]
+
+
+def test_a_server_that_registers_without_end_is_asked_for_some_of_it() -> None:
+    play = Play()
+    play.open()
+    for number in range(10 * MAX_REGISTRATIONS):
+        play.register(f"r{number}", identifier=f"i{number}")
+    assert len(play.settle()) == MAX_REGISTRATIONS
 
 
 def test_asks_no_longer_what_was_unregistered() -> None:

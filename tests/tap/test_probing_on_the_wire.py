@@ -155,6 +155,26 @@ def test_asks_nothing_while_the_client_is_in_the_middle_of_a_frame(tmp_path: Pat
         assert theirs == meeting.sent
 
 
+def test_a_document_whose_name_is_too_long_to_ask_for_keeps_no_other_from_being_asked(tmp_path: Path) -> None:
+    """What a pipe does not take at once cannot be put between two frames of the client's."""
+    running, received = meet(tmp_path, "static")
+    with running as tapped:
+        meeting = Meeting(tapped, received)
+        long = URI.replace("a.py", "%C3%A4" * 1000)
+        meeting.send(INITIALIZE + INITIALIZED + OPEN)
+        meeting.wait_asked(1)
+        meeting.send(
+            encode(
+                method="textDocument/didOpen",
+                params={"textDocument": {"uri": long, "languageId": "python", "version": 0, "text": ""}},
+            )
+            + CHANGE
+        )
+        meeting.wait_asked(2)
+        _, ours = meeting.split_received()
+        assert [request["params"]["textDocument"]["uri"] for request in ours] == [URI, URI]
+
+
 def test_a_broken_stream_of_the_client_ends_the_asking(tmp_path: Path) -> None:
     running, received = meet(tmp_path, "static")
     with running as tapped:
