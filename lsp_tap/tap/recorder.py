@@ -18,6 +18,7 @@ import time
 from _queue import Empty, SimpleQueue  # `queue` is these two and four imports
 from operator import attrgetter
 
+from lsp_tap.errors import complain
 from lsp_tap.tap.items import CLIENT, SERVER, Item, Lost
 
 TYPE_CHECKING = False
@@ -135,8 +136,10 @@ class Recorder:
             if time.monotonic() >= deadline_s:
                 self._is_late = True
                 self._thread.join(CLOSE_S / 2)
-                return
+                break
             self._thread.join(min(CLOSE_S, max(0.0, deadline_s - time.monotonic())))
+        if self._thread.is_alive():
+            complain("the end of the journal was not written in time and is lost")
 
     def _waiting_bytes(self) -> int:
         return sum(self._put_bytes) - self._taken_bytes
@@ -163,6 +166,16 @@ class Recorder:
         return True
 
     def _run(self) -> None:
+        """Whatever goes wrong in here, nobody may wait for it."""
+        try:
+            self._record_all()
+        except Exception as error:
+            complain(f"the recording broke off: {error!r}; the connection goes on, unrecorded")
+            self._taken_bytes = sum(self._put_bytes)
+            while self._queue.get() is not None:
+                self._taken_bytes = sum(self._put_bytes)
+
+    def _record_all(self) -> None:
         timeout_s: float | None = None
         recording: Recording | None = None
         while True:

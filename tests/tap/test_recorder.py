@@ -144,6 +144,40 @@ def test_a_stuck_disk_stops_the_journal_and_not_the_wire(monkeypatch: pytest.Mon
     assert lost.has_chunks
 
 
+def test_a_recording_that_breaks_off_is_told_of_and_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recorder_module, "STALL_S", 1000)
+
+    def open_nothing() -> Recording:
+        raise ValueError("of no kind that was thought of\n")
+
+    recorder = Recorder(open_nothing)
+    recorder.start()
+    for chunk in make_chunks(100, 1 << 16):
+        recorder.put(chunk)
+    recorder.close()
+    assert not recorder._thread.is_alive()
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1
+    assert "of no kind that was thought of" in told
+
+
+def test_an_end_that_is_not_written_in_time_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recorder_module, "CLOSE_S", 0.05)
+    collecting, disk = Collecting(), threading.Event()
+    monkeypatch.setattr(collecting, "step", lambda _: disk.wait(20))
+    recorder = Recorder(lambda: cast(Recording, collecting))
+    recorder.start()
+    recorder.put(Chunk(CLIENT, 1).fill(b"x"))
+    recorder.close()
+    disk.set()
+    recorder._thread.join(20)
+    assert capfd.readouterr().err == "lsp-tap: the end of the journal was not written in time and is lost\n"
+
+
 def test_what_a_slow_disk_leaves_in_the_spool_at_the_end_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
