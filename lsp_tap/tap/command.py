@@ -94,6 +94,7 @@ def run_command(words: list[str]) -> int:
 
 
 def _run(options: Options) -> int:
+    _open_standard_files()
     start = _Start(options)
     try:
         server, start.executable = start_server(options.command)
@@ -118,6 +119,17 @@ def _run(options: Options) -> int:
         except OSError:
             pass
     return exit_code
+
+
+def _open_standard_files() -> None:
+    """What was closed when we were started is empty and takes everything. Else the next file opened would get its
+    number: the journal that of standard output.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
 
 
 class _Start:

@@ -257,3 +257,22 @@ def test_the_server_gets_no_ignored_signals_from_python(tmp_path: Path) -> None:
     with tap(command, tmp_path) as tapped:
         out, _ = tapped.finish()
         assert int(out.split()[1], 16) & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_what_was_closed_at_the_start_does_not_become_the_journal(closed: str, tmp_path: Path) -> None:
+    """The lowest free number goes to the next file that is opened, and the journal is one of the first."""
+    up, go = tmp_path / "up", tmp_path / "go"
+    os.mkfifo(go)
+    code = (
+        f"import os; os.close(os.open({str(up)!r}, os.O_CREAT)); os.read(os.open({str(go)!r}, os.O_RDONLY), 1)\n"
+        "os.write(1, b'{}'); os.write(2, b'note'); os.read(0, 1)"
+    )
+    with tap(python(code), tmp_path, prepare=f"exec {closed}") as tapped:
+        wait_until(lambda: up.exists() and tapped.read_kinds() == ["tap_started", "server_started"], "the journal")
+        go.write_bytes(b"x")
+        wait_until(lambda: {"stderr", "invalid"} <= set(tapped.read_kinds()), "what the server says")
+        tapped.stdin.close()
+        assert tapped.wait() == 0
+        assert tapped.read_kinds()[-2:] == ["server_exited", "tap_stopped"]
+        assert "unreadable" not in tapped.read_kinds()
