@@ -39,10 +39,15 @@ class Intake:
 
     def read(self) -> memoryview:
         """What is there, until the next call; empty at the end."""
-        try:
-            count = _read_into(self._fd, self._buffer)
-        except OSError:
-            count = 0
+        while True:
+            try:
+                count = _read_into(self._fd, self._buffer)
+            except BlockingIOError:
+                _wait_ready(self._fd, to_write=False)
+                continue
+            except OSError:
+                count = 0
+            break
         data = self._buffer[:count]
         if count == CHUNK_BYTES:
             _widen_pipe(self._fd)
@@ -62,6 +67,23 @@ else:
 
     def _read_into(fd: int, buffer: memoryview) -> int:
         return os.readv(fd, [buffer])
+
+
+def _wait_ready(fd: int, *, to_write: bool) -> None:
+    """A descriptor that we were given is non-blocking when somebody else who has it made it so."""
+    if sys.platform != "win32":  # there none is
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT if to_write else select.POLLIN)
+        poll.poll()
+
+
+def _write_some(fd: int, data: memoryview) -> int:
+    """How much was written; waits until something can be."""
+    while True:
+        try:
+            return os.write(fd, data)
+        except BlockingIOError:
+            _wait_ready(fd, to_write=True)
 
 
 def _widen_pipe(fd: int) -> None:
@@ -248,7 +270,7 @@ class ServerPump:
     def _write(self, rest: memoryview) -> None:
         try:
             while rest and not self._is_client_gone:
-                count = os.write(self._client, rest)
+                count = _write_some(self._client, rest)
                 self.accepted_bytes += count
                 rest = rest[count:]
         except OSError:
@@ -279,7 +301,7 @@ def pump_stderr(server: int, recorder: Recorder) -> None:
         rest = memoryview(data)
         try:
             while rest:
-                rest = rest[os.write(2, rest) :]
+                rest = rest[_write_some(2, rest) :]
         except OSError:
             pass  # nobody listens; the journal does
         recorder.put(ErrorOutput(data))

@@ -13,7 +13,7 @@ import pytest
 
 from lsp_tap.journal.records import Frame, InvalidBytes, StderrWritten
 from lsp_tap.wire.framing import encode_frame
-from tests.tap.tapped import peer, python, tap
+from tests.tap.tapped import peer, python, tap, wait_until
 
 ODD_STREAMS = {
     "several frames": encode_frame(b'{"id":0,"method":"a"}') + encode_frame(b'{"id":null,"result":1}'),
@@ -103,6 +103,22 @@ def test_standard_error_passes_and_is_recorded(tmp_path: Path) -> None:
         assert (out, err) == (b"", line.encode() + b"\xff end")
         recorded = "".join(entry.text for entry in tapped.read_journal() if isinstance(entry, StderrWritten))
         assert recorded == line + "\ufffd end"
+
+
+def test_descriptors_that_somebody_made_non_blocking_end_and_lose_nothing(tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "while data := os.read(0, 65536):\n"
+        "    os.write(2, data)\n"
+        "    while data: data = data[os.write(1, data):]"
+    )
+    stream = b"".join(encode_frame(b'{"id":%d,"method":"m"}' % number) for number in range(30_000))
+    unblock = f"{sys.executable} -c 'import os; [os.set_blocking(fd, False) for fd in range(3)]'"
+    with tap(python(code), tmp_path, prepare=unblock) as tapped:
+        wait_until(lambda: len(tapped.read_kinds()) >= 2, "the tap to wait for its client")
+        assert "server_exited" not in tapped.read_kinds()
+        assert tapped.finish(stream) == (stream, stream)
+        assert tapped.wait() == 0
 
 
 def test_two_taps_at_once_keep_their_journals_apart(tmp_path: Path) -> None:
