@@ -116,7 +116,8 @@ def _add_up(figures: list[Figures]) -> Figures:
 def test_bursts_of_frames(size: tuple[int, int], tmp_path: Path) -> None:
     """Each burst is sent as fast as the tap takes it, and is back before the next one begins."""
     frames, bursts = size
-    with tap(peer("echo"), tmp_path, options=()) as tapped:
+    room = {"LSP_TAP_KEEP_MB": "10000"}  # it is more than a project's journals may take
+    with tap(peer("echo"), tmp_path, options=(), environment=room) as tapped:
         echoed = Echoed(tapped)
         for number in range(bursts):
             burst = list(list_frames(frames, seed=number))
