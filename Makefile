@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 PEERS := tests/e2e/peers
 CHARTS := lsp_tap/report/charts
 PYTHON ?= python3
+PYTHONS ?= python3.12 python3.13 python3.14
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(PEERS)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo test check lint plugin charts live bench soak audit format clean
+.PHONY: help setup demo test check lint plugin charts live bench soak versions audit format clean
 
 help:
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -99,6 +100,18 @@ bench: setup ## what the tap costs, against its peers
 
 soak: setup ## long runs
 	$(BIN)/pytest -m soak --timeout=0 -rP
+
+versions: setup ## the quick tests with each Python that is installed, and with the lowest versions of what we depend on
+	@for python in $(PYTHONS); do \
+	  command -v $$python >/dev/null || { echo "$$python is not installed: not run"; continue; }; \
+	  test -x .setup/$$python/bin/python || $$python -m venv .setup/$$python; \
+	  .setup/$$python/bin/python -m pip install --quiet --upgrade --editable '.[dev]' && \
+	  PATH="$(CURDIR)/.setup/$$python/bin:$$PATH" .setup/$$python/bin/python -m pytest -q -n 2 -m 'not live and not soak' || exit 1; \
+	done
+	test -x .setup/lowest/bin/python || $(PYTHON) -m venv .setup/lowest
+	.setup/lowest/bin/python -m pip install --quiet uv
+	.setup/lowest/bin/uv pip install --quiet --python .setup/lowest/bin/python --resolution lowest-direct --editable '.[dev]'
+	PATH="$(CURDIR)/.setup/lowest/bin:$$PATH" .setup/lowest/bin/python -m pytest -q -n 2 -m 'not live and not soak'
 
 audit: setup ## known vulnerabilities in what we depend on (asks the registries)
 	$(BIN)/pip-audit --skip-editable
