@@ -210,7 +210,9 @@ class _Start:
 
 def _read_uptime_ns() -> int | None:
     """How long the machine is running, sleep included: the same for all processes, whatever the wall clock shows."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) if sys.platform == "linux" else None
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return None
 
 
 def _find_cwd() -> str:
