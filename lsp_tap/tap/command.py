@@ -210,9 +210,10 @@ class _Start:
 
 def _read_uptime_ns() -> int | None:
     """How long the machine is running, sleep included: the same for all processes, whatever the wall clock shows."""
+    uptime_ns: int | None = None
     if sys.platform == "linux":
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    return None
+        uptime_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return uptime_ns
 
 
 def _find_cwd() -> str:
