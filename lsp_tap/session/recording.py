@@ -26,7 +26,7 @@ from lsp_tap.session.clocks import Clock
 from lsp_tap.session.history import HistoryFold
 from lsp_tap.session.measuring import is_of
 from lsp_tap.session.processes import Processes
-from lsp_tap.session.scope import Index, Scope, list_left_out, read_index
+from lsp_tap.session.scope import Index, IndexedClient, Scope, list_left_out, read_index
 from lsp_tap.session.verified import Verification, fold_verification
 from lsp_tap.timeline.contents import ContentPool
 from lsp_tap.timeline.fold import ServerFold, ServerTimeline
@@ -299,9 +299,11 @@ class Recording:
     def update_index(self, index: Index) -> Index:
         """With what was read: the sessions of the clients' journals that are finished, and which journals are heads."""
         clients = {
-            path.name: frozenset(followed.session_ids | self._list_parents(followed))
+            path.name: IndexedClient(
+                followed.reader.offset, frozenset(followed.session_ids | self._list_parents(followed))
+            )
             for path, followed in self._journals.items()
-            if path.name not in index.clients and followed.client is not None and is_finished(followed.journal)
+            if followed.client is not None and is_finished(followed.journal)
         }
         return Index({**index.clients, **clients}, index.pruned.union(path.name for path in self._heads))
 

@@ -4,9 +4,10 @@ What a session needs is what its clients and their servers wrote. Where a client
 session was continued by another client, that is those of all of them, since the servers are shared.
 
 Which sessions a client's journal has is found by reading it, once: as soon as it is finished it is in the index. A
-journal that is not there is needed, since it is new.
+journal that is not there is needed, since it is new, and so is one that grew since: its client runs after all.
 
-    tap/.sessions.json    {"format": 1, "clients": {<journal>: [<session id>, ...]}, "pruned": [<journal>, ...]}
+    tap/.sessions.json    {"format": 1, "clients": {<journal>: {"bytes": 4711, "sessions": [<id>, ...]}},
+                           "pruned": [<journal>, ...]}
 
 The index only remembers what the journals say, and may be removed.
 """
@@ -28,18 +29,24 @@ from lsp_tap.journal.files import replace_file
 from lsp_tap.journal.reader import Journal
 from lsp_tap.journal.records import TapStarted
 from lsp_tap.journal.retention import Candidate, is_finished
-from lsp_tap.journal.stored import find_stored, list_journals, plain_path
+from lsp_tap.journal.stored import find_stored, is_compressed, list_journals, plain_path
 from lsp_tap.session.processes import Processes
 
 FORMAT: Final = 1
 INDEX_NAME: Final = ".sessions.json"
 
 
-class Index(msgspec.Struct):
-    """`clients`: the sessions in each finished journal of a client; `pruned`: journals of which the head is left. By
-    their names, not compressed."""
+class IndexedClient(msgspec.Struct):
+    """A finished journal of a client: its size, not compressed, and all sessions in it."""
 
-    clients: dict[str, frozenset[str]] = {}
+    bytes: int
+    sessions: frozenset[str]
+
+
+class Index(msgspec.Struct):
+    """`clients`: the finished ones; `pruned`: journals of which the head is left. By their names, not compressed."""
+
+    clients: dict[str, IndexedClient] = {}
     pruned: frozenset[str] = frozenset()
     format: int = FORMAT
 
@@ -60,7 +67,11 @@ def read_index(tap: Path) -> Index:
 def write_index(tap: Path, index: Index) -> None:
     """Without the journals that are gone. Call it under the writer's lock. Raises OSError."""
     names = {plain_path(path).name for path in list_journals(tap)}
-    clients = {name: sorted(sessions) for name, sessions in sorted(index.clients.items()) if name in names}
+    clients = {
+        name: {"bytes": client.bytes, "sessions": sorted(client.sessions)}
+        for name, client in sorted(index.clients.items())
+        if name in names
+    }
     fields = {"format": index.format, "clients": clients, "pruned": sorted(index.pruned & names)}
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     replace_file(tap / INDEX_NAME, text.encode("utf-8", "replace") + b"\n")
@@ -73,9 +84,9 @@ def find_scope(tap: Path, wanted: Iterable[str]) -> Scope:
     for word in wanted:
         if word == LAST:
             newest = max(sessions, key=lambda name: _read_written_us(tap / name), default=None)
-            scope.sessions |= sessions[newest] if newest is not None else set()
+            scope.sessions |= sessions[newest].sessions if newest is not None else set()
         else:
-            ids = frozenset().union(*sessions.values())
+            ids = frozenset().union(*(client.sessions for client in sessions.values()))
             scope.sessions |= {session_id for session_id in ids if session_id.startswith(word)}
     return scope
 
@@ -90,7 +101,11 @@ class Scope:
         """The paths of the journals that the sessions need, not compressed. `sessions` grow by those that share a
         client with them."""
         clients = {plain_path(journal.path).name: journal for journal in journals if journal.kind == "client"}
-        known = {name: index.clients[name] for name in clients if name in index.clients}
+        known = {
+            name: index.clients[name].sessions
+            for name, journal in clients.items()
+            if name in index.clients and _is_as_it_was(journal, index.clients[name])
+        }
         left_out = known.keys() - self._close(known)
         started = [journal.first.time_us for name, journal in clients.items() if name not in left_out and journal.first]
         since_us = min(started, default=None)
@@ -145,8 +160,16 @@ def _find_sessions(journal: Journal, index: Index, processes: Processes) -> froz
         clients = processes.list_clients(journal.first)
         if not clients.issubset(index.clients):
             return None
-        return frozenset().union(*(index.clients[name] for name in clients))
-    return index.clients.get(plain_path(journal.path).name)
+        return frozenset().union(*(index.clients[name].sessions for name in clients))
+    client = index.clients.get(plain_path(journal.path).name)
+    return None if client is None else client.sessions
+
+
+def _is_as_it_was(journal: Journal, client: IndexedClient) -> bool:
+    """Whether a journal is still what the index says; one that is compressed cannot change."""
+    with suppress(OSError):
+        return is_compressed(journal.path) or journal.path.stat().st_size == client.bytes
+    return False
 
 
 def _read_written_us(path: Path) -> float:

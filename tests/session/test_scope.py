@@ -73,8 +73,8 @@ def test_each_session_is_written_as_from_all_journals(day: int, project: Path, r
     whole = write_all(SessionWriter(project))
     read.clear()
     index = read_index(project / "tap")
-    mine = {name: sessions for name, sessions in index.clients.items() if name in list_names(project, day)}
-    for session_id in frozenset().union(*mine.values()):
+    mine = [client for name, client in index.clients.items() if name in list_names(project, day)]
+    for session_id in frozenset().union(*(client.sessions for client in mine)):
         files = write(project, session_id)
         assert files == {name: whole[name] for name in files}
         assert f"session-{session_id}.json" in files
@@ -96,7 +96,9 @@ def test_a_session_that_goes_on_needs_the_journals_it_began_in(project: Path, re
     assert {old, new} <= read <= list_names(project, len(DAYS) - 1)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b'{"format":2}', b'{"clients":{"x":[1]}}', b"[]", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"{", b'{"format":2}', b'{"clients":{"x":{"bytes":"","sessions":[1]}}}', b"[]", b"\xff"]
+)
 def test_an_index_that_is_not_there_or_cannot_be_read_is_made_anew(
     content: bytes | None, project: Path, read: set[str]
 ) -> None:
@@ -147,6 +149,17 @@ def test_who_names_a_session_reads_what_is_needed_to_find_it(wanted: str, projec
         assert read <= list_names(project, len(DAYS) - 1)
     else:
         assert set(heard_us) >= {session_id for session_id in whole if session_id.startswith(wanted)}
+
+
+def test_a_client_that_was_taken_for_finished_and_goes_on_is_read_again(project: Path) -> None:
+    """One in a container, say: seen from outside, no process has its id."""
+    path = project / "tap" / sorted(read_index(project / "tap").clients)[0]
+    started, *rest = (json.loads(line) for line in path.read_bytes().splitlines())
+    more = json.dumps([record for record in rest if "session_id" in record]).replace("ses_1a", "ses_new")
+    with path.open("a") as file:
+        file.writelines(json.dumps(record | {"seq": 10_000 + n}) + "\n" for n, record in enumerate(json.loads(more)))
+    assert started["kind"] == "client_started"
+    assert "session-ses_new.json" in write(project, "ses_new")
 
 
 def test_a_session_that_nobody_recorded_is_told_of(project: Path) -> None:
