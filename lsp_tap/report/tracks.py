@@ -25,7 +25,7 @@ from lsp_tap.session.history import Call
 from lsp_tap.session.ownership import OwnedStep
 from lsp_tap.timeline.diagnostics import Severity
 from lsp_tap.timeline.fold import Change, Report, ServerTimeline
-from lsp_tap.timeline.steps import DocumentState, find_state
+from lsp_tap.timeline.states import DocumentState, find_state
 
 Doubt = Literal["fresh", "waiting", "stale", "timed-out", "server-dead", "unknown"]
 

@@ -11,6 +11,7 @@
     scoring      success, its reasons, three scores; by `mending` (is the task to mend errors?), `commands` (what tests
                  and builds came to) and `rewards` (of single steps)
     outcomes     verdict and numbers; which turns are examples
+    memo         what was computed before and holds still: a session that goes on is not measured and built anew
     build        all of that -> the models of the session and training files
     models       these files
     writer       writing them

@@ -17,7 +17,8 @@ parallel calls had both written before either told the server.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Mapping
+from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
@@ -45,13 +46,20 @@ def find_path(uri: str) -> str:
     return to_fs_path(uri) or uri
 
 
+@lru_cache(maxsize=4096)
+def _resolve(directory: str, path: str) -> str:
+    return os.path.normpath(os.path.join(directory, path))
+
+
 def find_files(call: Call, directory: str) -> list[str]:
     """The files a call named as about to be changed, absolute, in the order it named them."""
     named = [*call.files_before, *call.files_after]
-    if not named and call.tool not in READING_TOOLS and isinstance(call.args, dict):
+    if not named and call.tool in READING_TOOLS:
+        return named
+    if not named and isinstance(call.args, dict):
         path = call.args.get("filePath")
         named = [path] if isinstance(path, str) else []
-    return list(dict.fromkeys(os.path.normpath(os.path.join(directory, path)) for path in named))
+    return list(dict.fromkeys(_resolve(directory, path) for path in named))
 
 
 def find_moves(call: Call) -> dict[str, str]:
@@ -94,26 +102,78 @@ class Authorship:
     unseen: Unseen | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a call is in the index: under the files it names, and under those its step patched. No version of before
+    `since_us` can be its."""
+
+    named: Sequence[str] = ()
+    patched: Sequence[str] = ()
+    since_us: float = float("inf")
+
+
+_NOWHERE: Final = _Place()
+
+
 class Attribution:
     """Answers for all sessions of a recording, since they share the servers."""
 
     def __init__(self, history: HistoryFold) -> None:
         self._history = history
+        self._revision = 0
+        self._directories: dict[str, str] = {}
+        self._places: dict[Call, _Place] = {}
         self._by_file: dict[str, list[Call]] = {}
         self._patching: dict[str, list[Call]] = {}
-        for session in history.ordered_sessions():
-            self._index(session)
+        self.moved: set[str] = set()  # paths to which calls moved files
+        self.update()
 
-    def _index(self, session: SessionHistory) -> None:
-        for call in session.calls.values():
-            for path in dict.fromkeys([*find_files(call, session.directory), *find_moves(call)]):
-                self._by_file.setdefault(path, []).append(call)
-        for message in session.messages.values():
-            commands = [c for c in map(session.calls.get, message.calls) if c and c.tool not in READING_TOOLS]
-            for path in dict.fromkeys(message.patched_files):
-                absolute = os.path.normpath(os.path.join(session.directory, path))
-                unnamed = [c for c in commands if not find_files(c, session.directory)]
-                self._patching.setdefault(absolute, []).extend(unnamed)
+    def update(self) -> dict[str, float]:
+        """Take in what became known of calls since the last time. By file: since when (wall clock, microseconds) its
+        versions may have other authors, or may be seen otherwise, than was said before.
+        """
+        since_us: dict[str, float] = {}
+        for session in self._history.ordered_sessions():
+            if session.revision > self._revision:
+                for call in self._list_altered(session):
+                    self._place(call, session, since_us)
+        self._revision = self._history.revision
+        return since_us
+
+    def _list_altered(self, session: SessionHistory) -> list[Call]:
+        known, messages = self._revision, session.messages
+        directory, session_id = session.directory, session.session_id
+        if directory != self._directories.get(session_id, directory):
+            known = 0
+        self._directories[session_id] = directory
+        altered = {message_id for message_id, message in messages.items() if message.revision > known}
+        return [call for call in session.calls.values() if call.revision > known or call.message_id in altered]
+
+    def _place(self, call: Call, session: SessionHistory, since_us: dict[str, float]) -> None:
+        files, moves = find_files(call, session.directory), find_moves(call)
+        message = session.messages.get(call.message_id or "")
+        patched = message.patched_files if message and not files and call.tool not in READING_TOOLS else ()
+        place = _Place(
+            (*files, *moves),
+            tuple(_resolve(session.directory, path) for path in patched),
+            # The moment of a call is compared with that of a version, each way with a slack.
+            min((us for us in (call.start_us, call.end_us) if us is not None), default=float("inf"))
+            - 2 * CLOCK_SLACK_US,
+        )
+        if not place.named and not place.patched and call not in self._places:
+            return
+        self.moved.update(moves)
+        before, self._places[call] = self._places.get(call, _NOWHERE), place
+        for index, old, new in (
+            (self._by_file, before.named, place.named),
+            (self._patching, before.patched, place.patched),
+        ):
+            for path in set(old).difference(new):
+                index[path].remove(call)
+            for path in set(new).difference(old):
+                insort(index.setdefault(path, []), call, key=lambda other: (other.session_id, other.number))
+            for path in {*old, *new}:
+                since_us[path] = min(since_us.get(path, place.since_us), before.since_us, place.since_us)
 
     def find_first_sight(self, change: Change, uri_of: Mapping[str, str]) -> FirstSight:
         """What a document's first version was. `uri_of` are the documents the server knows, by path."""

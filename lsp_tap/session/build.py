@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os.path
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from lsp_tap.config import Thresholds
-from lsp_tap.journal.records import ErrorNamed
+from lsp_tap.journal.records import ErrorNamed, ParametersChosen
 from lsp_tap.session.attribution import READING_TOOLS, find_files
 from lsp_tap.session.history import Call, HistoryFold, Message, SessionHistory
 from lsp_tap.session.measuring import Measuring
+from lsp_tap.session.memo import Memo
 from lsp_tap.session.models import (
     SCHEMA_VERSION,
     Action,
@@ -31,8 +34,9 @@ from lsp_tap.session.models import (
 )
 from lsp_tap.session.outcomes import build_outcome, judge_session, select_examples
 from lsp_tap.session.ownership import OwnedStep
-from lsp_tap.session.rewards import fold_rewards
+from lsp_tap.session.rewards import RewardFold
 from lsp_tap.session.scoring import TurnFacts, is_success, judge_turn, was_cut_off
+from lsp_tap.session.sums import CallMeasure
 from lsp_tap.session.turns import TurnHistory, find_turns, parse_task
 from lsp_tap.session.verified import Verification
 from lsp_tap.timeline.contents import Content
@@ -68,9 +72,24 @@ class Builder:
         thresholds: Thresholds | None = None,
     ) -> None:
         self._history = history
-        self._thresholds = thresholds or Thresholds()
         self._measuring = Measuring(history, timelines, verifications)
+        self._set(history_limit, thresholds)
+
+    def _set(self, history_limit: int | None, thresholds: Thresholds | None) -> None:
         self._history_limit = history_limit
+        self._thresholds = thresholds or Thresholds()
+
+    def update(
+        self,
+        timelines: Iterable[ServerTimeline],
+        verifications: Iterable[Verification] = (),
+        *,
+        history_limit: int | None = None,
+        thresholds: Thresholds | None = None,
+    ) -> None:
+        """Go on with the same history, as it is by now, and with these as for a new one."""
+        self._measuring.update(timelines, verifications)
+        self._set(history_limit, thresholds)
 
     def is_pruned(self, session_id: str) -> bool:
         """Whether some of its journals are gone: what `build_session` would give is poorer than what it gave once."""
@@ -80,13 +99,21 @@ class Builder:
         """The servers of a session as recorded, each with its steps and whose they are. Raises KeyError."""
         return self._measuring.list_recorded(self._history.sessions[session_id])
 
-    def build_session(self, session_id: str) -> SessionFile:
-        """The session as a whole, successful or not. Raises KeyError for a session nobody recorded."""
+    def build_session(self, session_id: str, memo: Memo | None = None) -> SessionFile:
+        """The session as a whole, successful or not. Raises KeyError for a session nobody recorded.
+
+        `memo` is the session's: what is as it was when it was built last is the same object again.
+        """
+        memo = memo or Memo()
         session = self._history.sessions[session_id]
         found = find_turns(session)
         calls = [call for turn in found for call in turn.calls]
-        actions = self._build_actions(session, calls)
-        turns = tuple(self._build_turn(session, turn, number, actions) for number, turn in enumerate(found, 1))
+        actions = self._build_actions(session, calls, memo)
+        parameters = _find_parameters(session, found)
+        turns = tuple(
+            self._build_turn(session, turn, number, actions, parameters.get(number), memo)
+            for number, turn in enumerate(found, 1)
+        )
         start = session.latest.created_ms if session.latest else None
         parent = session.latest.parent_id if session.latest else None
         return SessionFile(
@@ -100,68 +127,88 @@ class Builder:
             directory=session.directory,
             generated=format_time(session.last_us) or "",
             opencode_version=session.latest.client_version if session.latest else None,
-            messages=tuple(_build_message(message) for message in session.ordered_messages()),
+            messages=tuple(
+                memo.recall(partial(_build_message, message), ("message", message, message.revision))
+                for message in session.ordered_messages()
+            ),
             tool_calls=tuple(actions.values()),
             turns=turns,
             context=turns[0].context
             if turns
             else self._build_context(session, None, Diagnostics(errors=(), warnings=())),
-            outcome=self._build_session_outcome(session, found, turns, tuple(actions.values())),
+            outcome=self._build_session_outcome(session, found, turns, tuple(actions.values()), memo),
         )
 
-    def build_training(self, session: SessionFile) -> TrainingFile | None:
+    def build_training(self, session: SessionFile, memo: Memo | None = None) -> TrainingFile | None:
         """The successful turns as examples; None when there is none."""
-        return select_examples(session, self._history_limit)
+        return select_examples(session, self._history_limit, memo)
 
     def _build_turn(
-        self, session: SessionHistory, turn: TurnHistory, number: int, actions: Mapping[str, Action]
+        self,
+        session: SessionHistory,
+        turn: TurnHistory,
+        number: int,
+        actions: Mapping[str, Action],
+        parameters: ParametersChosen | None,
+        memo: Memo,
     ) -> Turn:
-        lsp, at_start = self._measuring.measure_span(session, turn.start_us, turn.end_us, turn.limit_us, turn.calls)
-        files, lines = self._find_changes(session, [turn])
-        errors, last = _find_errors(session, turn), turn.last_reply
-        facts = TurnFacts(
-            task=parse_task(turn.user.text),
-            messages=1 + len(turn.replies),
-            finish=last.latest.finish if last and last.latest else None,
-            errors=errors,
-            actions=tuple(actions[call.call_id] for call in turn.calls),
-            seconds=(turn.end_us - turn.start_us) / 1e6,
-            lsp=lsp,
-            at_start=at_start.errors,
-            files_modified=len(files),
+        lsp, at_start = self._measuring.measure_span(
+            session, turn.start_us, turn.end_us, turn.limit_us, turn.calls, memo
         )
-        verdict = judge_turn(facts, self._thresholds)
-        outcome = build_outcome(facts, verdict, lines, _sum_tokens(turn.replies))
-        replies = [m.latest for m in turn.replies if m.latest]
-        parameters = [
-            p for p in session.parameters if turn.start_us <= p.time_us < turn.limit_us and p.agent != "title"
-        ]
-        tokens = _sum_tokens(turn.replies)
-        return Turn(
-            task=facts.task,
-            message_id=turn.user.message_id,
-            **({"errors": errors} if errors else {}),
-            outcome=outcome,
-            actions=tuple(call.call_id for call in turn.calls),
-            context=self._build_context(session, turn, at_start),
-            output=ExampleOutput(
-                response=last.text if last else "",
-                final_message=last.message_id if last else None,
-            ),
-            agent=Agent(
-                name=replies[-1].agent if replies else None,
-                model=replies[-1].model if replies else None,
-                temperature=parameters[-1].temperature if parameters else None,
-                prompt_tokens=tokens.input,
-                completion_tokens=tokens.output,
-            ),
-            metadata=ExampleMetadata(
-                timestamp=format_time(turn.start_us),
-                session_id=session.session_id,
-                duration=_seconds(turn.start_us, turn.end_us),
-                message_count=1 + len(turn.replies),
-                turn=number,
-            ),
+        made = tuple(actions[call.call_id] for call in turn.calls)
+        errors = _find_errors(session, turn)
+        message_id = turn.user.message_id
+
+        def build() -> Turn:
+            files, lines = self._find_changes(session, [turn])
+            last, tokens = turn.last_reply, _sum_tokens(turn.replies)
+            facts = TurnFacts(
+                task=parse_task(turn.user.text),
+                messages=1 + len(turn.replies),
+                finish=last.latest.finish if last and last.latest else None,
+                errors=errors,
+                actions=made,
+                seconds=(turn.end_us - turn.start_us) / 1e6,
+                lsp=lsp,
+                at_start=at_start.errors,
+                files_modified=len(files),
+            )
+            verdict = judge_turn(facts, self._thresholds)
+            replies = [m.latest for m in turn.replies if m.latest]
+            return Turn(
+                task=facts.task,
+                message_id=message_id,
+                **({"errors": errors} if errors else {}),
+                outcome=build_outcome(facts, verdict, lines, tokens),
+                actions=tuple(call.call_id for call in turn.calls),
+                context=self._build_context(session, turn, at_start),
+                output=ExampleOutput(
+                    response=last.text if last else "",
+                    final_message=last.message_id if last else None,
+                ),
+                agent=Agent(
+                    name=replies[-1].agent if replies else None,
+                    model=replies[-1].model if replies else None,
+                    temperature=parameters.temperature if parameters else None,
+                    prompt_tokens=tokens.input,
+                    completion_tokens=tokens.output,
+                ),
+                metadata=ExampleMetadata(
+                    timestamp=format_time(turn.start_us),
+                    session_id=session.session_id,
+                    duration=_seconds(turn.start_us, turn.end_us),
+                    message_count=1 + len(turn.replies),
+                    turn=number,
+                ),
+            )
+
+        messages = tuple((message, message.revision) for message in (turn.user, *turn.replies))
+        calls = tuple((call, call.revision) for call in turn.calls)
+        seen = session.changed.get(message_id), session.observed.get(message_id), parameters
+        return memo.recall(
+            build,
+            ("turn", number, turn.start_us, turn.end_us, messages, calls, errors, session.directory, self._thresholds),
+            *(lsp, at_start, *seen, *made),
         )
 
     def _build_session_outcome(
@@ -170,10 +217,11 @@ class Builder:
         found: Sequence[TurnHistory],
         turns: Sequence[Turn],
         actions: tuple[Action, ...],
+        memo: Memo,
     ) -> Outcome:
         start, end = (found[0].start_us, found[-1].end_us) if found else (0, 0)
         calls = [call for turn in found for call in turn.calls]
-        lsp, at_start = self._measuring.measure_span(session, start, end, float("inf"), calls)
+        lsp, at_start = self._measuring.measure_span(session, start, end, float("inf"), calls, memo)
         files, lines = self._find_changes(session, found)
         facts = TurnFacts(
             task="\n".join(turn.task for turn in turns),
@@ -208,45 +256,20 @@ class Builder:
             file_count=observed.file_count if observed else None,
         )
 
-    def _build_actions(self, session: SessionHistory, calls: Sequence[Call]) -> dict[str, Action]:
+    def _build_actions(self, session: SessionHistory, calls: Sequence[Call], memo: Memo) -> dict[str, Action]:
         """The calls by their ids, in order, with their rewards."""
-        actions = [self._build_action(session, step, call) for step, call in enumerate(calls, 1)]
-        rewards = fold_rewards(actions, self._thresholds)
-        return {
-            action.call_id: action.model_copy(update={"reward": reward})
-            for action, reward in zip(actions, rewards, strict=True)
-        }
-
-    def _build_action(self, session: SessionHistory, step: int, call: Call) -> Action:
-        fields: dict[str, Any] = {
-            "step": step,
-            "tool": call.tool,
-            "call_id": call.call_id,
-            "args": call.args,
-            "result": call.output,
-            "success": is_success(call),
-            "status": call.status,
-            "timestamp": format_time(call.start_us),
-            "duration": _seconds(call.start_us, call.end_us),
-            "files": tuple(_relative(find_files(call, session.directory), session.directory)),
-        }
-        if call.error is not None:
-            fields["error"] = call.error
-        message = session.messages.get(call.message_id or "")
-        if message is not None:
-            fields["message_id"] = message.message_id
-            if message.calls[:1] == [call.call_id] and message.text:
-                fields["thought"] = message.text
-        if call.exit_code is not None or was_cut_off(call):
-            fields["exit_code"] = call.exit_code
-        measure = self._measuring.measure_call(session, call)
-        if measure is not None:
-            fields["lsp_delta"] = measure.delta
-            if measure.delta.baseline != "none":  # an empty list would say "clean"
-                fields["lsp_diagnostics_before"] = measure.before
-                fields["lsp_diagnostics_after"] = measure.after
-        # Optional fields stay unset, so that the file leaves them out.
-        return Action.model_construct(**fields)
+        actions, rewards = {}, RewardFold(self._thresholds)
+        for step, call in enumerate(calls, 1):
+            measure = self._measuring.measure_call(session, call, memo)
+            reward = rewards.step(call.tool, call.status, measure.delta if measure else None)
+            message = session.messages.get(call.message_id or "")
+            grown = call, call.revision, message, message.revision if message else 0
+            actions[call.call_id] = memo.recall(
+                partial(_build_action, step, session.directory, call, message, measure, reward),
+                ("action", step, session.directory, reward, *grown),
+                measure,
+            )
+        return actions
 
     def _find_changes(self, session: SessionHistory, turns: Sequence[TurnHistory]) -> tuple[list[str], int | None]:
         """The files that differ between the ends of the turns, and by how many lines (added plus removed).
@@ -279,6 +302,51 @@ class Builder:
                 return files, None
             total = (total or 0) + lines
         return files, total
+
+
+def _build_action(
+    step: int,
+    directory: str,
+    call: Call,
+    message: Message | None,
+    measure: CallMeasure | None,
+    reward: float | None,
+) -> Action:
+    """`message` is the reply that made the call."""
+    fields: dict[str, Any] = {
+        "step": step,
+        "tool": call.tool,
+        "call_id": call.call_id,
+        "args": call.args,
+        "result": call.output,
+        "success": is_success(call),
+        "status": call.status,
+        "timestamp": format_time(call.start_us),
+        "duration": _seconds(call.start_us, call.end_us),
+        "files": tuple(_relative(find_files(call, directory), directory)),
+        "reward": reward,
+    }
+    if call.error is not None:
+        fields["error"] = call.error
+    if message is not None:
+        fields["message_id"] = message.message_id
+        if message.calls[:1] == [call.call_id] and message.text:
+            fields["thought"] = message.text
+    if call.exit_code is not None or was_cut_off(call):
+        fields["exit_code"] = call.exit_code
+    if measure is not None:
+        fields["lsp_delta"] = measure.delta
+        if measure.delta.baseline != "none":  # an empty list would say "clean"
+            fields["lsp_diagnostics_before"] = measure.before
+            fields["lsp_diagnostics_after"] = measure.after
+    # Optional fields stay unset, so that the file leaves them out.
+    return Action.model_construct(**fields)
+
+
+def _find_parameters(session: SessionHistory, turns: Sequence[TurnHistory]) -> dict[int, ParametersChosen]:
+    """What the model was asked with last, by the number of the turn."""
+    starts = [turn.start_us for turn in turns]
+    return {bisect_right(starts, p.time_us): p for p in session.parameters if p.agent != "title"}
 
 
 def _find_errors(session: SessionHistory, turn: TurnHistory) -> tuple[str, ...]:

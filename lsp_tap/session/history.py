@@ -2,6 +2,9 @@
 
 Records are updates keyed by ids, so a record read twice (two plugin instances hear the same event) changes nothing.
 Texts are kept by hash and looked up when asked for. Times are wall clock in microseconds since the Unix epoch.
+
+Calls, messages and sessions grow in place. Their `revision` is that of the history when they last did: what was made of
+one holds as long as it has the same.
 """
 
 from __future__ import annotations
@@ -20,13 +23,16 @@ _LONG: Final = 1024
 """Characters from which on a text that is only written again is worth packing."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
-    """One tool call. `start_us` is when it was about to run, `end_us` when it had ended; None: not seen."""
+    """One tool call, the `number`th of its session. `start_us` is when it was about to run, `end_us` when it had ended;
+    None: not seen."""
 
     call_id: str
     session_id: str
     tool: str
+    number: int = 0
+    revision: int = 0
     message_id: str | None = None
     status: str = "pending"
     args: Any = None
@@ -57,10 +63,11 @@ class Call:
         return found if isinstance(found, str) else None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Message:
     message_id: str
     session_id: str
+    revision: int = 0
     latest: records.MessageUpdated | None = None
     texts: dict[str, records.TextUpdated] = field(default_factory=dict)
     attached: dict[str, records.FileAttached] = field(default_factory=dict)
@@ -86,9 +93,10 @@ class Message:
         return [file for step in self.steps.values() if step.step == "patch" for file in step.files or ()]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SessionHistory:
     session_id: str
+    revision: int = 0
     latest: records.SessionUpdated | None = None
     messages: dict[str, Message] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
@@ -126,9 +134,11 @@ class HistoryFold:
         """`contents` are shared with other folds that may know the same texts."""
         self.sessions: dict[str, SessionHistory] = {}
         self.texts: dict[str, Content] = {}
+        self.revision = 0
         self._contents = contents or ContentPool()
         self._files: dict[tuple[object, ...], records.FileState] = {}
         self._named: deque[str] = deque(maxlen=_LIKELY)  # hashes of the texts that were named last
+        self._awaiting: dict[str, list[Call]] = {}  # by the hash of a text they name that is not known yet
         self.pruned: set[str] = set()
         """Sessions that are not recorded any more: of some of their journals only the heads are left."""
 
@@ -164,11 +174,10 @@ class HistoryFold:
 
     def step(self, record: records.Record, client: records.ClientStarted | None = None) -> None:
         """Take in one record of the journal that `client` opened."""
+        self.revision += 1
         match record:
             case records.TextStored():
-                # What a call left is like what it found, which it named last.
-                self.texts[record.sha256] = self._contents.add(record.text, map(self.texts.get, self._named))
-                self._named.append(record.sha256)
+                self._store(record)
                 return
             case records.Pruned():
                 self.pruned.update(record.session_ids)
@@ -185,7 +194,17 @@ class HistoryFold:
                 session.clients.add(client.pid)
         session.first_us = min(session.first_us or record.time_us, record.time_us)
         session.last_us = max(session.last_us, record.time_us)
+        session.revision = self.revision
         self._step(session, record)
+
+    def _store(self, record: records.TextStored) -> None:
+        """The first text of a hash is the one that counts."""
+        if record.sha256 not in self.texts:
+            # What a call left is like what it found, which it named last.
+            self.texts[record.sha256] = self._contents.add(record.text, map(self.texts.get, self._named))
+        self._named.append(record.sha256)
+        for call in self._awaiting.pop(record.sha256, ()):
+            call.revision = self.sessions[call.session_id].revision = self.revision
 
     def _step(self, session: SessionHistory, record: records.Record) -> None:
         match record:
@@ -204,11 +223,11 @@ class HistoryFold:
                 call.args = record.args if call.args is None else call.args
                 call.start_us = call.start_us or record.time_us
                 self._named.extend(file.sha256 for file in record.files if file.sha256)
-                call.files_before = self._keep_files(record.files) or call.files_before
+                call.files_before = self._keep_files(call, record.files) or call.files_before
             case records.ToolFinished():
                 call = self._call(session, record.call_id, record.tool)
                 call.end_us = record.time_us
-                call.files_after = self._keep_files(record.files) or call.files_after
+                call.files_after = self._keep_files(call, record.files) or call.files_after
                 call.diagnostics = record.diagnostics
             case records.ToolUpdated():
                 self._tool_updated(session, record)
@@ -243,16 +262,23 @@ class HistoryFold:
             ended = int(record.end_ms * 1000) if record.end_ms is not None else record.time_us
             call.end_us = max(call.end_us or 0, ended)
 
-    def _keep_files(self, files: Iterable[records.FileState]) -> dict[str, records.FileState]:
+    def _keep_files(self, call: Call, files: Iterable[records.FileState]) -> dict[str, records.FileState]:
         """By path. What one call left is what the next one finds, and is kept once."""
-        kept = (
+        kept = [
             self._files.setdefault((f.path, f.existed, f.sha256, f.bytes, f.skipped), f) if not f.model_extra else f
             for f in files
-        )
+        ]
+        for file in kept:
+            if file.sha256 and file.sha256 not in self.texts:
+                self._awaiting.setdefault(file.sha256, []).append(call)
         return {file.path: file for file in kept}
 
     def _message(self, session: SessionHistory, message_id: str) -> Message:
-        return session.messages.setdefault(message_id, Message(message_id, session.session_id))
+        message = session.messages.setdefault(message_id, Message(message_id, session.session_id))
+        message.revision = self.revision
+        return message
 
     def _call(self, session: SessionHistory, call_id: str, tool: str) -> Call:
-        return session.calls.setdefault(call_id, Call(call_id, session.session_id, tool))
+        call = session.calls.setdefault(call_id, Call(call_id, session.session_id, tool, len(session.calls)))
+        call.revision = self.revision
+        return call

@@ -3,58 +3,104 @@
 from __future__ import annotations
 
 import os.path
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import partial
 
 from lsp_tap.session.attribution import Attribution, find_files, find_path
 from lsp_tap.session.history import Call, HistoryFold, SessionHistory
+from lsp_tap.session.memo import Memo
 from lsp_tap.session.models import Diagnostics, Lsp
-from lsp_tap.session.ownership import OwnedStep, find_owned_steps
+from lsp_tap.session.ownership import OwnedStep, Ownership
 from lsp_tap.session.sums import CallMeasure, Sums, is_within
 from lsp_tap.session.verified import Verification
+from lsp_tap.timeline.contents import count_common
 from lsp_tap.timeline.fold import ServerTimeline
-from lsp_tap.timeline.steps import Freshness, State, StateFinder
+from lsp_tap.timeline.states import State, StateFinder
+from lsp_tap.timeline.steps import Freshness
 
 
 class _Server:
     """A server's steps, to be found by time and by whose they are."""
 
-    def __init__(
-        self,
-        timeline: ServerTimeline,
-        steps: list[OwnedStep],
-        known_since_us: dict[str, int],
-        verification: Verification | None = None,
-    ) -> None:
-        self.timeline, self.steps = timeline, steps
-        self.known_since_us, self.verification = known_since_us, verification
-        self.owners = {id(step.owner) for step in steps if step.owner is not None}
-        self._of_call: dict[int, list[int]] = {}
+    def __init__(self, timeline: ServerTimeline, verification: Verification | None = None) -> None:
+        self.timeline, self.verification = timeline, verification
+        self.steps: list[OwnedStep] = []
+        self._by_time: list[int] = []
+        self._times_us: list[int] = []
+        self._of_call: dict[Call, list[int]] = {}
         self._of_session: dict[str, list[int]] = {}
-        for number, step in enumerate(steps):
-            parts = (step.owner, step.unseen.owner if step.unseen else None)
-            both = {id(call): call for call in parts if call is not None}
-            for key, call in both.items():
-                self._of_call.setdefault(key, []).append(number)
-                self._of_session.setdefault(call.session_id, []).append(number)
-        self._by_time = sorted(range(len(steps)), key=lambda number: steps[number].time_us)
-        self._times_us = [steps[number].time_us for number in self._by_time]
+        self._changes = self._reports = 0  # that were taken in
+        self._states: StateFinder | None = None
+        self._reported_us: list[int] = []
+        self._files: set[str] = set()
+        self._suffixes: set[str] = set()
+        self.known_since_us: dict[str, int] = verification.list_known_since() if verification else {}
+        self.revision = 0  # of those times: a document that is new does not count
+        self._take_in()
 
     @property
     def is_verified(self) -> bool:
         return self.verification is not None
 
-    def find_state(self, until_us: int) -> State:
-        return self.verification.find_state(until_us) if self.verification else self._states.find(until_us)
+    def _take_in(self) -> None:
+        """What the timeline holds more."""
+        changes, reports = self.timeline.changes[self._changes :], self.timeline.reports[self._reports :]
+        self._changes += len(changes)
+        self._reports += len(reports)
+        for uri in {change.uri for change in changes}:
+            self._files.add(find_path(uri))
+            self._suffixes.add(os.path.splitext(find_path(uri))[1])
+        for report in reports:
+            insort(self._reported_us, report.time_us)
+        if self.verification is None:
+            heard = [(c.uri, c.time_us) for c in changes] + [(r.uri, r.time_us) for r in reports]
+            for uri, time_us in heard:
+                if time_us < self.known_since_us.setdefault(uri, time_us):
+                    self.known_since_us[uri] = time_us
+                    self.revision += 1
 
-    @cached_property
-    def _states(self) -> StateFinder:
-        return StateFinder(self.timeline)
+    def take_steps(self, steps: list[OwnedStep]) -> None:
+        """These are its steps now."""
+        kept = count_common(self.steps, steps)
+        for step in reversed(self.steps[kept:]):
+            for call in step.list_parts():
+                self._of_call[call].pop()
+                self._of_session[call.session_id].pop()
+        for number, step in enumerate(steps[kept:], kept):
+            for call in step.list_parts():
+                self._of_call.setdefault(call, []).append(number)
+                self._of_session.setdefault(call.session_id, []).append(number)
+        self.steps = steps
+        times_us = [step.time_us for step in steps]
+        self._by_time = sorted(range(len(steps)), key=times_us.__getitem__)
+        self._times_us = sorted(times_us)
+
+    def find_state(self, until_us: int) -> State:
+        if self.verification:
+            return self.verification.find_state(until_us)
+        if self._states is None:
+            self._states = StateFinder(self.timeline)
+        self._states.update()
+        return self._states.find(until_us)
+
+    def mark_reports(self, until_us: int) -> tuple[int, int]:
+        """How many reports had come by then, and when the last of them. Where both are the same, so are the reports:
+        none goes away, and a new one counts."""
+        count = bisect_right(self._reported_us, until_us)
+        last_us = self._reported_us[count - 1] if count else 0
+        return count, until_us if self.verification else last_us
+
+    def knew(self, uri: str, until_us: int) -> bool:
+        """Whether the document was known by then."""
+        return self.known_since_us.get(uri, until_us) <= until_us
 
     def list_of_call(self, call: Call) -> list[int]:
         """The numbers of the steps that a call had a part in."""
-        return self._of_call.get(id(call), [])
+        return self._of_call.get(call, [])
+
+    def owns_step(self, call: Call) -> bool:
+        return any(self.steps[number].owner is call for number in self.list_of_call(call))
 
     def list_of_sessions(self, session_ids: Iterable[str]) -> list[int]:
         return sorted({number for session_id in session_ids for number in self._of_session.get(session_id, ())})
@@ -63,25 +109,53 @@ class _Server:
         """The numbers of the steps in that time, in no order."""
         return self._by_time[bisect_left(self._times_us, start_us) : bisect_left(self._times_us, limit_us)]
 
+    def knows_such(self, files: Iterable[str]) -> bool:
+        """Whether any of the files is of a kind that it was told of."""
+        return any(path in self._files or os.path.splitext(path)[1] in self._suffixes for path in files)
+
     def judge_silence(self, files: Sequence[str], call: Call) -> Freshness | None:
         """How sure the state is after a call whose text never reached the server; None: such files are not its
         concern.
         """
-        known, suffixes = self._known_files
-        if not any(path in known or os.path.splitext(path)[1] in suffixes for path in files):
+        if not self.knows_such(files):
             return None
         timeline = self.timeline
         last = timeline.endings[-1] if timeline.endings else None
         was_restarted = last is not None and last.order < timeline.started_order
         if last and last.crashed and not was_restarted and last.time_us <= (call.end_us or last.time_us):
             return "server-dead"
-        return "stale" if known.intersection(files) else None
+        return "stale" if self._files.intersection(files) else None
 
-    @cached_property
-    def _known_files(self) -> tuple[set[str], set[str]]:
-        """The files that the server was told of, and their suffixes."""
-        known = {find_path(uri) for uri in {change.uri for change in self.timeline.changes}}
-        return known, {os.path.splitext(path)[1] for path in known}
+
+class _Recorded(_Server):
+    """A server as it was recorded, and goes on being."""
+
+    def __init__(self, timeline: ServerTimeline, attribution: Attribution) -> None:
+        super().__init__(timeline)
+        self._ownership = Ownership(timeline, attribution)
+        self._seen: tuple[int, str, int] | None = None
+        self.sessions: dict[str, SessionHistory] = {}
+
+    def update(self, history: HistoryFold, altered: Sequence[SessionHistory], since_us: Mapping[str, float]) -> None:
+        """Take in what is new: of the timeline, of the sessions, and of the attribution (see `Attribution.update`)."""
+        seen = len(self.timeline.times_us), self.timeline.cwd, len(self.timeline.clients)
+        is_settled = self._seen is not None and seen[1:] == self._seen[1:] and self.timeline.clients
+        candidates = altered if is_settled else [*history.sessions.values()]  # without a client, time alone brings more
+        concerned = [session for session in candidates if self._belongs(session) or session.session_id in self.sessions]
+        if seen == self._seen and not concerned and self._files.isdisjoint(since_us):
+            return
+        for session in concerned:
+            if self._belongs(session):
+                self.sessions[session.session_id] = session
+            else:
+                del self.sessions[session.session_id]
+        self._seen = seen
+        self._take_in()
+        calls = [call for session in self.sessions.values() for call in session.calls.values()]
+        self.take_steps(self._ownership.find_steps(calls, since_us))
+
+    def _belongs(self, session: SessionHistory) -> bool:
+        return is_of(self.timeline, session)
 
 
 class Measuring:
@@ -95,35 +169,53 @@ class Measuring:
     ) -> None:
         self._history = history
         self._attribution = Attribution(history)
-        self._families: dict[str, dict[str, SessionHistory]] = {}
-        self._servers = [self._own(timeline) for timeline in timelines]
-        self._verified = [_Server(v.timeline, v.find_steps(history), v.list_known_since(), v) for v in verifications]
+        self._revision = 0
+        self._servers: list[_Recorded] = []
+        self._verified: list[_Server] = []
+        self._memo = Memo()
+        self.update(timelines, verifications)
 
-    def _own(self, timeline: ServerTimeline) -> _Server:
-        known: dict[str, int] = {}
-        heard = [(c.uri, c.time_us) for c in timeline.changes] + [(r.uri, r.time_us) for r in timeline.reports]
-        for uri, time_us in heard:
-            known[uri] = min(time_us, known.get(uri, time_us))
-        calls = [
-            call
-            for session in self._history.ordered_sessions()
-            if is_of(timeline, session)
-            for call in session.calls.values()
-        ]
-        return _Server(timeline, find_owned_steps(timeline, self._attribution, calls), known)
+    def update(self, timelines: Iterable[ServerTimeline], verifications: Iterable[Verification]) -> None:
+        """Take in what became known since; these are the timelines and verifications now."""
+        self._families: dict[str, dict[str, SessionHistory]] = {}
+        self._recorded: dict[str, list[_Server]] = {}
+        self._memo.begin_round()
+        since_us = self._attribution.update()
+        altered = [session for session in self._history.sessions.values() if session.revision > self._revision]
+        self._revision = self._history.revision
+        known = {id(server.timeline): server for server in self._servers}
+        self._servers = [known.get(id(t)) or _Recorded(t, self._attribution) for t in timelines]
+        for server in self._servers:
+            server.update(self._history, altered, since_us)
+        self._verified = [self._verify(verification) for verification in verifications]
+
+    def _verify(self, verification: Verification) -> _Server:
+        owners = verification.find_owners(self._history)
+
+        def measure() -> _Server:
+            server = _Server(verification.timeline, verification)
+            server.take_steps(verification.find_steps(owners))
+            return server
+
+        return self._memo.recall(measure, owners, verification)
 
     def list_recorded(self, session: SessionHistory) -> list[tuple[ServerTimeline, list[OwnedStep]]]:
         """The servers of a session as recorded, whether verified or not, each with its steps."""
-        return [(server.timeline, server.steps) for server in self._servers if is_of(server.timeline, session)]
+        return [(s.timeline, s.steps) for s in self._servers if session.session_id in s.sessions]
 
     def _servers_of(self, session: SessionHistory, until_us: int) -> list[_Server]:
         """The servers of a session as recorded; of those that were verified up to `until_us`, the verification."""
+        session_id = session.session_id
+        recorded = self._recorded.get(session_id)
+        if recorded is None:
+            recorded = self._recorded[session_id] = [s for s in self._servers if session_id in s.sessions]
         verified = {
             server.verification.server: server
             for server in self._verified
-            if server.verification and server.verification.covers(session.session_id, until_us)
+            if server.verification and server.verification.covers(session_id, until_us)
         }
-        recorded = [server for server in self._servers if is_of(server.timeline, session)]
+        if not verified:
+            return recorded
         kept = [server for server in recorded if (server.timeline.name, server.timeline.cwd) not in verified]
         return [*kept, *verified.values()]
 
@@ -147,17 +239,21 @@ class Measuring:
             session_id = parent.session_id
         return owner
 
-    def _find_altered(self, call: Call, files: Sequence[str]) -> list[str]:
-        """Those of a call's files that it left other than it found them, or nobody knows."""
+    def _judge_silence(self, server: _Server, call: Call, directory: str) -> Freshness | None:
+        """What a server's silence says of a call that wrote files, other than those that it left as it found them."""
+        files = find_files(call, directory) if call.status == "completed" else []
+        if not server.knows_such(files):
+            return None
         before, after = ({path: self._history.content_of(state) for path, state in states.items()} for states in (
             call.files_before, call.files_after))  # fmt: skip
-        return [path for path in files if before.get(path) is None or before.get(path) != after.get(path)]
+        altered = [path for path in files if before.get(path) is None or before.get(path) != after.get(path)]
+        return server.judge_silence(altered, call)
 
-    def measure_call(self, session: SessionHistory, call: Call) -> CallMeasure | None:
+    def measure_call(self, session: SessionHistory, call: Call, memo: Memo) -> CallMeasure | None:
         """What one call did; None for a call that changed no file anybody's server could know of."""
-        family = self._find_family(session)
-        files = find_files(call, session.directory)
-        sums = Sums(session.directory)
+        family, directory = self._find_family(session), session.directory
+        spans: list[tuple[bool, tuple[OwnedStep, ...]]] = []
+        silences: list[tuple[Freshness, str]] = []
 
         def is_mine(owner: Call | None) -> bool:
             return owner is not None and self._call_in(session, owner, family) is call
@@ -166,22 +262,36 @@ class Measuring:
             mine = server.list_of_call(call)
             if call.child_session_id is not None:
                 below = server.list_of_sessions(family.keys() - {session.session_id})
-                steps = ((number, server.steps[number]) for number in below)
-                parts = {n for n, o in steps if is_mine(o.owner) or (o.unseen is not None and is_mine(o.unseen.owner))}
+                parts = {number for number in below if any(map(is_mine, server.steps[number].list_parts()))}
                 mine = sorted(parts.union(mine))
             for first, last in _find_runs(mine):
-                sums.add_span(server.steps[first : last + 1], is_mine, is_verified=server.is_verified)
-            if not mine and call.status == "completed":
-                silent = server.judge_silence(self._find_altered(call, files), call)
-                if silent is not None:
-                    sums.freshness.append(silent)
-                    sums.servers.add(server.timeline.name)
-        if not sums.steps and not (files and call.status == "completed"):
+                spans.append((server.is_verified, tuple(server.steps[first : last + 1])))
+            if not mine and (silent := self._judge_silence(server, call, directory)) is not None:
+                silences.append((silent, server.timeline.name))
+        if not spans and not (call.status == "completed" and find_files(call, directory)):
             return None
-        return sums.build_call_measure()
+
+        def add_up() -> CallMeasure:
+            sums = Sums(directory)
+            for is_verified, run in spans:
+                sums.add_span(run, is_mine, is_verified=is_verified)
+            for freshness, name in silences:
+                sums.add_silence(freshness, name)
+            return sums.build_call_measure()
+
+        # Whose part of a sub-agent's work is whose hangs on more than the steps.
+        shared = [is_mine(part) for _, run in spans for step in run for part in step.list_parts()]
+        measure = memo.recall(add_up, ("call", call, directory, *spans, *silences, *shared))
+        return memo.settle(call, measure)
 
     def measure_span(
-        self, session: SessionHistory, start_us: int, end_us: int, limit_us: float, calls: Sequence[Call]
+        self,
+        session: SessionHistory,
+        start_us: int,
+        end_us: int,
+        limit_us: float,
+        calls: Sequence[Call],
+        memo: Memo,
     ) -> tuple[Lsp, Diagnostics]:
         """What all calls between two times did, and the diagnostics at the start.
 
@@ -189,33 +299,40 @@ class Measuring:
         known after `end_us` do not count.
         """
         family = self._find_family(session)
-        sums = Sums(session.directory)
+        until_us = end_us if limit_us == float("inf") else int(limit_us)
+        runs: list[tuple[_Server, Sequence[OwnedStep]]] = []
+        silences: list[Freshness] = []
+        depends_on: list[Hashable] = [end_us, session.directory, frozenset(family)]
 
         def is_ours(owner: Call | None) -> bool:
             return owner is not None and owner.session_id in family
 
         for server in self._servers_of(session, end_us):
-            known = server.known_since_us
             ours = [
                 number
                 for number in server.list_between(start_us, limit_us)
                 if is_ours(server.steps[number].owner) or server.steps[number].time_us <= end_us
             ]
-            if ours:
-                counts = lambda uri, known=known: known.get(uri, end_us) <= end_us  # noqa: E731
-                run = server.steps[min(ours) : max(ours) + 1]
-                sums.add_span(run, is_ours, counts, is_verified=server.is_verified)
-            else:
-                state = server.find_state(end_us if limit_us == float("inf") else int(limit_us))
-                still = [d for uri, s in state.items() if known.get(uri, end_us) <= end_us for d in s.diagnostics]
-                sums.add_still(server.timeline.name, still, has_state=bool(state), is_verified=server.is_verified)
-            edited = [(c, f) for c in calls if c.status == "completed" and (f := find_files(c, session.directory))]
-            for call, files in edited:
-                if id(call) not in server.owners:
-                    silent = server.judge_silence(self._find_altered(call, files), call)
-                    if silent is not None:
-                        sums.freshness.append(silent)
-        return sums.build_lsp(), sums.diagnostics(sums.before)
+            run = tuple(server.steps[min(ours) : max(ours) + 1]) if ours else ()
+            runs.append((server, run))
+            depends_on += [server, server.revision, run or server.mark_reports(until_us)]
+            silent = (self._judge_silence(server, c, session.directory) for c in calls if not server.owns_step(c))
+            silences += [freshness for freshness in silent if freshness is not None]
+
+        def add_up() -> tuple[Lsp, Diagnostics]:
+            sums = Sums(session.directory)
+            for server, run in runs:
+                counts = partial(server.knew, until_us=end_us)
+                if run:
+                    sums.add_span(run, is_ours, counts, is_verified=server.is_verified)
+                else:
+                    state = server.find_state(until_us)
+                    still = [d for uri, s in state.items() if counts(uri) for d in s.diagnostics]
+                    sums.add_still(server.timeline.name, still, has_state=bool(state), is_verified=server.is_verified)
+            sums.freshness += silences
+            return sums.build_lsp(), sums.diagnostics(sums.before)
+
+        return memo.settle((start_us, len(calls)), memo.recall(add_up, ("span", *depends_on, *silences)))
 
 
 def is_of(timeline: ServerTimeline, session: SessionHistory) -> bool:

@@ -77,20 +77,17 @@ def _holds_verb(task: str) -> bool:
 
 def _quotes_one(task: str, errors: Sequence[Finding]) -> bool:
     words = " ".join(task.split()).casefold()
-    for error in errors:
-        message = " ".join(error.message.split()).casefold().rstrip(".")
-        if len(message) >= LEAST_QUOTED_LENGTH and message in words:
-            return True
-        code = error.code.casefold()
-        if any(character.isalpha() for character in code) and len(code) > 3:
-            at = re.search(rf"(?<![\w-]){re.escape(code)}(?![\w-])", words)
-            if at:
-                return True
-        elif code.isdecimal() and re.search(
-            rf"(?<![\w-])(?:{re.escape(error.source.casefold())}|ts)\s?{code}\b", words
-        ):
-            return True
-    return False
+    messages = (" ".join(message.split()).casefold().rstrip(".") for message in {error.message for error in errors})
+    if any(len(message) >= LEAST_QUOTED_LENGTH and message in words for message in messages):
+        return True
+    return any(_quotes_code(words, *rule) for rule in {(error.code.casefold(), error.source) for error in errors})
+
+
+def _quotes_code(words: str, code: str, source: str) -> bool:
+    if any(character.isalpha() for character in code) and len(code) > 3:
+        return bool(re.search(rf"(?<![\w-]){re.escape(code)}(?![\w-])", words))
+    of_source = rf"(?<![\w-])(?:{re.escape(source.casefold())}|ts)\s?{code}\b"
+    return code.isdecimal() and bool(re.search(of_source, words))
 
 
 def _names_file(task: str, errors: Sequence[Finding]) -> bool:

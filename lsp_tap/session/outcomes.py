@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
+from lsp_tap.session.memo import Memo
 from lsp_tap.session.models import (
     SCHEMA_VERSION,
     Action,
@@ -14,6 +16,7 @@ from lsp_tap.session.models import (
     Metrics,
     Outcome,
     SessionFile,
+    SessionMessage,
     TokenCost,
     TrainingFile,
     Turn,
@@ -47,43 +50,44 @@ def build_outcome(facts: TurnFacts, verdict: Verdict, lines: int | None, tokens:
 
 def judge_session(turns: Sequence[Turn], lsp: Lsp) -> Verdict:
     """A session succeeded when a turn used tools and every turn that did succeeded."""
-    working = [turn for turn in turns if turn.actions or not turn.outcome.task_completed]
+    is_working = [bool(turn.actions) or not turn.outcome.task_completed for turn in turns]
+    working = sum(is_working)
     failed = tuple(
         f"turn {number}: {reason}"
         for number, turn in enumerate(turns, 1)
-        if turn in working and not turn.outcome.success
+        if is_working[number - 1] and not turn.outcome.success
         for reason in turn.outcome.reasons
     )
     success = bool(working) and not failed
-    good = f"{len(working)} of {len(turns)} turns used tools, all succeeded"
+    good = f"{working} of {len(turns)} turns used tools, all succeeded"
     reasons = failed or ((good, describe_lsp(lsp)) if success else ("no turn used a tool",))
     return Verdict(success, bool(turns) and turns[-1].outcome.task_completed, reasons)
 
 
-def select_examples(session: SessionFile, history_limit: int | None = None) -> TrainingFile | None:
-    """The successful turns of a session as examples; None when there is none."""
+def select_examples(
+    session: SessionFile, history_limit: int | None = None, memo: Memo | None = None
+) -> TrainingFile | None:
+    """The successful turns of a session as examples; None when there is none. `memo` is the session's."""
+    memo = memo or Memo()
     actions = {action.call_id: action for action in session.tool_calls}
-    messages = [message for message in session.messages if message.content]
+    history: list[HistoryMessage] = []
+    until: list[object] = [None]  # for each beginning of the history an object that stands for it
+    at: dict[str, int] = {}
+    for message in session.messages:
+        if message.content:
+            at.setdefault(message.message_id, len(history))
+            history.append(memo.recall(partial(_build_history, message), ("history",), message))
+            until.append(memo.recall(object, ("until",), until[-1], message))
     examples = []
     for turn in session.turns:
         if not turn.outcome.success:
             continue
-        at = next((n for n, m in enumerate(messages) if m.message_id == turn.message_id), 0)
-        earlier = messages[0 if history_limit is None else max(0, at - history_limit) : at]
+        end = at.get(turn.message_id, 0)
+        start = 0 if history_limit is None else max(0, end - history_limit)
+        made = [actions[call] for call in turn.actions]
         examples.append(
-            Example(
-                input=ExampleInput(
-                    task=turn.task,
-                    context=turn.context,
-                    conversation_history=tuple(
-                        HistoryMessage(role=m.role, content=m.content, timestamp=m.timestamp) for m in earlier
-                    ),
-                ),
-                actions=tuple(_number(actions[call], n) for n, call in enumerate(turn.actions, 1)),
-                output=turn.output,
-                outcome=turn.outcome,
-                agent=turn.agent,
-                metadata=turn.metadata,
+            memo.recall(
+                partial(_build_example, turn, made, history[start:end]), ("example", start), turn, until[end], *made
             )
         )
     if not examples:
@@ -102,5 +106,16 @@ def select_examples(session: SessionFile, history_limit: int | None = None) -> T
     )
 
 
-def _number(action: Action, step: int) -> Action:
-    return action.model_copy(update={"step": step})
+def _build_history(message: SessionMessage) -> HistoryMessage:
+    return HistoryMessage(role=message.role, content=message.content, timestamp=message.timestamp)
+
+
+def _build_example(turn: Turn, actions: Sequence[Action], history: Sequence[HistoryMessage]) -> Example:
+    return Example(
+        input=ExampleInput(task=turn.task, context=turn.context, conversation_history=tuple(history)),
+        actions=tuple(action.model_copy(update={"step": step}) for step, action in enumerate(actions, 1)),
+        output=turn.output,
+        outcome=turn.outcome,
+        agent=turn.agent,
+        metadata=turn.metadata,
+    )

@@ -31,40 +31,53 @@ from lsp_tap.config import Thresholds
 from lsp_tap.session.attribution import READING_TOOLS
 from lsp_tap.session.models import Action, Delta, Finding
 
-Hidden = Counter[tuple[str, str, str]]
-
 
 def fold_rewards(actions: Iterable[Action], thresholds: Thresholds) -> list[float | None]:
     """The rewards of a session's calls, in their order."""
-    hidden: Hidden = Counter()
-    return [_reward(action, hidden, thresholds) for action in actions]
+    fold = RewardFold(thresholds)
+    return [
+        fold.step(
+            action.tool,
+            action.status if "status" in action.model_fields_set else None,
+            action.lsp_delta if "lsp_delta" in action.model_fields_set else None,
+        )
+        for action in actions
+    ]
 
 
-def _reward(action: Action, hidden: Hidden, thresholds: Thresholds) -> float | None:
-    delta = action.lsp_delta if "lsp_delta" in action.model_fields_set else None
-    if delta is None:
-        has_failed = "status" in action.model_fields_set and action.status == "error"
-        return 0.0 if has_failed or action.tool in READING_TOOLS else None
-    errors = _count_errors(delta, hidden)
-    by = delta.warnings.cleared_by if "cleared_by" in delta.warnings.model_fields_set else None
-    if delta.baseline in ("none", "partial") or delta.freshness != "fresh":
-        return None
-    fixed_warnings = (by.fix if by else delta.warnings.cleared) or 0
-    warnings = fixed_warnings - (delta.warnings.introduced or 0)
-    return round(thresholds.error_weight * errors + thresholds.warning_weight * warnings, 6) + 0.0
+class RewardFold:
+    """Feed it a session's calls in their order."""
 
+    def __init__(self, thresholds: Thresholds) -> None:
+        self._thresholds = thresholds
+        self._hidden: Counter[tuple[str, str, str]] = Counter()
 
-def _count_errors(delta: Delta, hidden: Hidden) -> int:
-    """Fixed less introduced; keeps `hidden` up to date."""
-    hidden.update(_identify(error) for error in delta.cleared if error.cleared_by != "fix")
-    fixed = sum(error.cleared_by == "fix" for error in delta.cleared)
-    new = 0
-    for error in delta.introduced:
-        if hidden[_identify(error)]:
-            hidden[_identify(error)] -= 1
-        else:
-            new += 1
-    return fixed - new
+    def step(self, tool: str, status: str | None, delta: Delta | None) -> float | None:
+        """The reward of one call."""
+        if delta is None:
+            return 0.0 if status == "error" or tool in READING_TOOLS else None
+        errors = self._count_errors(delta)
+        by = delta.warnings.cleared_by if "cleared_by" in delta.warnings.model_fields_set else None
+        if delta.baseline in ("none", "partial") or delta.freshness != "fresh":
+            return None
+        fixed_warnings = (by.fix if by else delta.warnings.cleared) or 0
+        warnings = fixed_warnings - (delta.warnings.introduced or 0)
+        return round(self._thresholds.error_weight * errors + self._thresholds.warning_weight * warnings, 6) + 0.0
+
+    def _count_errors(self, delta: Delta) -> int:
+        """Fixed less introduced; keeps `hidden` up to date."""
+        fixed = new = 0
+        for error in delta.cleared:
+            if error.cleared_by == "fix":
+                fixed += 1
+            else:
+                self._hidden[_identify(error)] += 1
+        for brought in delta.introduced:
+            if self._hidden[_identify(brought)]:
+                self._hidden[_identify(brought)] -= 1
+            else:
+                new += 1
+        return fixed - new
 
 
 def _identify(error: Finding) -> tuple[str, str, str]:

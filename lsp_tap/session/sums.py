@@ -103,6 +103,11 @@ class Sums:
             self.known += 1
             self.verified += is_verified
 
+    def add_silence(self, freshness: Freshness, server: str) -> None:
+        """A server that was told nothing, and knows such files."""
+        self.freshness.append(freshness)
+        self.servers.add(server)
+
     def _find_baseline(self) -> Baseline:
         if not self.known:
             return "none"
@@ -123,21 +128,7 @@ class Sums:
         )
 
     def _finding(self, diagnostic: Diagnostic) -> Finding:
-        return Finding(**self._fields(diagnostic))
-
-    def _fields(self, diagnostic: Diagnostic) -> dict[str, Any]:
-        path = find_path(diagnostic.uri)
-        relative = _find_relative(path, self.directory)
-        return {
-            "file": relative,
-            "line": diagnostic.line + 1,
-            "column": diagnostic.column + 1,
-            "message": diagnostic.message,
-            "severity": "error" if diagnostic.severity is Severity.ERROR else "warning",
-            "code": diagnostic.code,
-            "source": diagnostic.source,
-            "server": diagnostic.server,
-        }
+        return _make_finding(diagnostic, self.directory)
 
     def _classify(self, traced: Traced) -> ClearedBy:
         uri, step = traced.at_step.uri, traced.step
@@ -190,7 +181,7 @@ class Sums:
             warnings = warnings.model_copy(update={"cleared_by": self._count_kinds(Severity.WARNING)})
         delta = Delta(
             cleared=tuple(
-                ClearedFinding(**self._fields(traced.diagnostic), cleared_by=self._classify(traced))
+                ClearedFinding(**_describe(traced.diagnostic, self.directory), cleared_by=self._classify(traced))
                 for traced in _errors(self.cleared)
             ),
             introduced=tuple(self._finding(traced.diagnostic) for traced in _errors(self.introduced)),
@@ -246,6 +237,25 @@ def _only(found: Iterable[Diagnostic], severity: Severity) -> list[Diagnostic]:
 def _errors(found: Iterable[Traced]) -> list[Traced]:
     errors = (traced for traced in found if traced.diagnostic.severity is Severity.ERROR)
     return sorted(errors, key=lambda traced: traced.diagnostic)
+
+
+def _describe(diagnostic: Diagnostic, directory: str) -> dict[str, Any]:
+    return {
+        "file": _find_relative(find_path(diagnostic.uri), directory),
+        "line": diagnostic.line + 1,
+        "column": diagnostic.column + 1,
+        "message": diagnostic.message,
+        "severity": "error" if diagnostic.severity is Severity.ERROR else "warning",
+        "code": diagnostic.code,
+        "source": diagnostic.source,
+        "server": diagnostic.server,
+    }
+
+
+# Most diagnostics outlive many calls and turns.
+@lru_cache(maxsize=4096)
+def _make_finding(diagnostic: Diagnostic, directory: str) -> Finding:
+    return Finding(**_describe(diagnostic, directory))
 
 
 # A call, its turn, its session and each later writing of them ask the same.

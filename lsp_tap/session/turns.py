@@ -51,9 +51,13 @@ def find_turns(session: SessionHistory) -> list[TurnHistory]:
         elif latest is not None:
             parent = message.latest.parent_id if message.latest else None
             home[message.message_id] = home.get(parent or "", latest)
+    replies_to: dict[str, list[Message]] = {user.message_id: [] for user in users}
+    for message in messages:
+        if message.role == "assistant" and message.message_id in home:
+            replies_to[home[message.message_id]].append(message)
     turns = []
     for number, user in enumerate(users):
-        replies = tuple(m for m in messages if m.role == "assistant" and home.get(m.message_id) == user.message_id)
+        replies = tuple(replies_to[user.message_id])
         calls = [call for m in replies for call in map(session.calls.get, m.calls) if call]
         limit = users[number + 1].created_us if number + 1 < len(users) else float("inf")
         ends = [m.latest.completed_ms for m in replies if m.latest and m.latest.completed_ms]

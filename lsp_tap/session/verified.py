@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lsp_tap.journal import records
-from lsp_tap.session.history import HistoryFold
+from lsp_tap.session.history import Call, HistoryFold
 from lsp_tap.session.ownership import OwnedStep
 from lsp_tap.timeline.fold import Change, ServerTimeline, fold_server
-from lsp_tap.timeline.steps import READ, FirstSight, Mark, State, find_state, find_steps
+from lsp_tap.timeline.states import State, find_state
+from lsp_tap.timeline.steps import READ, FirstSight, Mark, find_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +50,20 @@ class Verification:
         later = self.finished.replayed[bisect_right(times, until_us) :]
         return find_state(self.timeline, later[0].replayed_us if later else self.timeline.last_time_us)
 
-    def find_steps(self, history: HistoryFold) -> list[OwnedStep]:
-        """The steps, owned by the calls whose changes they replay."""
-        knowledge = _Knowledge(self.finished.replayed, self.timeline.last_time_us)
-        owned = []
-        for step in find_steps(self.timeline, knowledge):
-            of = knowledge.find_replayed(step.cause)
+    def find_owners(self, history: HistoryFold) -> tuple[Call | None, ...]:
+        """The calls whose changes are replayed; None where one is nobody's, or not known yet."""
+        found = []
+        for of in self.finished.replayed:
             session = history.sessions.get(of.session_id or "")
-            call = session.calls.get(of.call_id or "") if session else None
-            owned.append(OwnedStep(step, call, recorded_us=of.time_us))
-        return owned
+            found.append(session.calls.get(of.call_id or "") if session else None)
+        return tuple(found)
+
+    def find_steps(self, owners: Sequence[Call | None]) -> list[OwnedStep]:
+        """The steps, of these owners."""
+        knowledge = _Knowledge(self.finished.replayed, self.timeline.last_time_us)
+        owner_of = {change.version: owner for change, owner in zip(self.finished.replayed, owners, strict=True)}
+        replayed = ((step, knowledge.find_replayed(step.cause)) for step in find_steps(self.timeline, knowledge))
+        return [OwnedStep(step, owner_of[of.version], recorded_us=of.time_us) for step, of in replayed]
 
 
 class _Knowledge:
@@ -88,9 +93,11 @@ class _Knowledge:
 
 
 def fold_verification(recorded: Iterable[records.Record]) -> Verification | None:
-    """The records of one verification's journal; None if it was not finished."""
+    """The records of one verification's journal; None if it was not finished, or does not tell of all it changed."""
     heard = list(recorded)
     finished = heard[-1] if heard else None
     if not isinstance(finished, records.VerificationFinished):
         return None
-    return Verification(finished, fold_server(finished.server, heard))
+    timeline, told = fold_server(finished.server, heard), {change.version for change in finished.replayed}
+    is_told = all(change.version in told for change in timeline.changes if change.altered)
+    return Verification(finished, timeline) if is_told else None

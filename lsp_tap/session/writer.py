@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from filelock import FileLock
@@ -37,6 +38,7 @@ from lsp_tap.journal.retention import (
 from lsp_tap.journal.stored import READ_ERRORS
 from lsp_tap.journal.writer import create_folder
 from lsp_tap.session.build import Builder
+from lsp_tap.session.memo import Memo
 from lsp_tap.session.models import SessionFile, TrainingFile, Written
 from lsp_tap.session.recording import Recording, read_recording
 from lsp_tap.session.scope import Scope, read_index, write_index
@@ -44,6 +46,9 @@ from lsp_tap.session.scope import Scope, read_index, write_index
 SETTLE_LIMIT_S: Final = 10.0
 QUIET_S: Final = 0.25
 _POLL_S: Final = 0.05
+_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_MEMOS: Final = 4
+"""Of how many sessions it is known what was written: a client works on few at a time."""
 
 
 class SessionNotRecorded(LspTapError):
@@ -151,7 +156,8 @@ def spare_collector() -> None:
 
 
 class SessionWriter:
-    """Writes the files of sessions again and again, and reads of the journals only what is new each time.
+    """Writes the files of sessions again and again. Each time it reads of the journals only what is new and, of a
+    session that is asked for by name, computes only what is other than it was.
 
     They are those that would be written anew: where folding on does not come to that, it folds anew.
     """
@@ -160,8 +166,13 @@ class SessionWriter:
         """With a `scope` only the journals are read that its sessions, and those that are named later, need."""
         self.folder = folder
         self._scope = scope
-        self._recording = Recording(folder, scope)
+        self._begin(Recording(folder, scope))
         self._rested_us: dict[str, int] = {}  # when the sessions that were written had come to rest, as far as read
+
+    def _begin(self, recording: Recording) -> None:
+        self._recording = recording
+        self._builder = Builder(recording.history, ())
+        self._memos: dict[str, Memo] = {}  # of the sessions that were asked for last
 
     def read(self) -> None:
         """Take in what is recorded so far."""
@@ -198,13 +209,13 @@ class SessionWriter:
 
             def read() -> Builder:
                 recording = self._read_all()
-                return Builder(
-                    recording.history,
+                self._builder.update(
                     recording.timelines,
                     recording.verifications,
                     history_limit=history_limit,
                     thresholds=thresholds,
                 )
+                return self._builder
 
             builder, sessions = read(), self._recording.history.sessions
             wanted = sorted(sessions) if named is None else named
@@ -214,17 +225,24 @@ class SessionWriter:
             for session_id in wanted:
                 self._rested_us[session_id] = max(sessions[session_id].idle_us, default=0)
                 if not builder.is_pruned(session_id):
-                    yield _write_session(folder, builder, session_id)
+                    memo = Memo() if named is None else self._take_memo(session_id)
+                    yield _write_session(folder, builder, session_id, memo)
                     continue
                 with suppress(*(() if named is not None else (SessionPruned,))):
                     yield _keep_session(folder, session_id)
             if limits is not None:
                 self._tidy(limits, set(wanted), read)
 
+    def _take_memo(self, session_id: str) -> Memo:
+        memo = self._memos.pop(session_id, None) or Memo()
+        memo.begin_round()
+        self._memos = dict([*self._memos.items(), (session_id, memo)][-_MEMOS:])
+        return memo
+
     def _read_all(self) -> Recording:
         self._recording.read()
         while self._recording.is_outdated:
-            self._recording = read_recording(self.folder, self._scope)
+            self._begin(read_recording(self.folder, self._scope))
         return self._recording
 
     def _tidy(self, limits: Limits, written: set[str], read: Callable[[], Builder]) -> None:
@@ -293,29 +311,61 @@ def find_paths(folder: Path, session_id: str) -> tuple[Path, Path]:
     return folder / f"session-{name}.json", folder / f"dspy-{name}.json"
 
 
-def _write_session(folder: Path, builder: Builder, session_id: str) -> WrittenSession:
-    session = builder.build_session(session_id)
-    return write_files(folder, session, builder.build_training(session))
+def _write_session(folder: Path, builder: Builder, session_id: str, memo: Memo | None = None) -> WrittenSession:
+    session = builder.build_session(session_id, memo)
+    return write_files(folder, session, builder.build_training(session, memo), memo)
 
 
-def write_files(folder: Path, session: SessionFile, training: TrainingFile | None) -> WrittenSession:
-    """Replace the files of a session with these."""
+def write_files(
+    folder: Path, session: SessionFile, training: TrainingFile | None, memo: Memo | None = None
+) -> WrittenSession:
+    """Replace the files of a session with these. `memo` is the session's."""
     session_path, training_path = find_paths(folder, session.session_id)
-    replace_file(session_path, encode_json(session))
+    replace_file(session_path, encode_json(session, memo))
     if training is not None:
-        replace_file(training_path, encode_json(training))
+        replace_file(training_path, encode_json(training, memo))
     else:
         training_path.unlink(missing_ok=True)
     _log_turns(folder, session)
     return WrittenSession(session, training, session_path, training_path if training else None)
 
 
-def encode_json(model: Written) -> bytes:
-    """A model as the bytes of its file. Halves of surrogate pairs, which no UTF-8 can hold, become `?`."""
-    fields = model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+def encode_json(model: Written, memo: Memo | None = None) -> bytes:
+    """A model as the bytes of its file. Halves of surrogate pairs, which no UTF-8 can hold, become `?`.
+
+    `memo` knows the bytes of the parts that were written before.
+    """
+    memo = memo or Memo()
+    names = {field.alias: name for name, field in type(model).model_fields.items()}
+    parts = {name: value for name, value in model if isinstance(value, tuple) and all(map(_is_written, value))}
+    pieces: list[bytes] = []
+    for alias, value in _dump(model.model_copy(update=dict.fromkeys(parts, ()))).items():
+        pieces += (b",\n  " if pieces else b"{\n  ", _encode(alias), b": ")
+        separator = b"[\n    "
+        for one in parts.get(names.get(alias, ""), ()):
+            pieces += (separator, memo.recall(partial(_encode_part, one), ("bytes",), one))
+            separator = b",\n    "
+        pieces.append(b"\n  ]" if separator == b",\n    " else _encode(value, indent=2))
+    return b"".join((*pieces, b"\n}\n"))
+
+
+def _is_written(value: object) -> bool:
+    return isinstance(value, Written)
+
+
+def _dump(model: Written) -> dict[str, Any]:
+    return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def _encode_part(model: Written) -> bytes:
+    return _encode(_dump(model), indent=4)
+
+
+def _encode(value: Any, indent: int = 0) -> bytes:
+    """`indent`: of all lines but the first."""
+    compact = _COMPACT.encode(value).encode("utf-8", "replace")
     # `json` is slow when it indents.
-    compact = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    return msgspec.json.format(compact, indent=2) + b"\n"
+    return msgspec.json.format(compact, indent=2).replace(b"\n", b"\n" + b" " * indent)
 
 
 def encode_file_name(session_id: str) -> str:

@@ -5,7 +5,8 @@
     fold         a server's records -> changes (document versions) and reports, on one axis
     linemap      where a line of an older text stands in a newer one
     identity     which diagnostic of one report is which of the next
-    steps        changes and reports -> what each thing that happened cleared and introduced
+    states       reports -> what was known of each document, at any moment
+    steps        changes and states -> what each thing that happened cleared and introduced; goes on as a timeline grows
     span         a run of steps -> what it cleared and introduced as a whole
     clearance    whether that was a fix, a suppression, or a deletion
 

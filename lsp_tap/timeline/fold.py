@@ -53,7 +53,7 @@ class Change:
     @property
     def altered(self) -> bool:
         """Whether the text differs from what the server knew; a re-read file is sent again unaltered."""
-        return self.earlier is not None and self.content != self.earlier
+        return self.earlier is not None and self.content is not self.earlier  # of one pool
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,8 @@ from functools import lru_cache
 from lsp_tap.timeline.contents import Content
 from lsp_tap.timeline.diagnostics import Diagnostic
 from lsp_tap.timeline.identity import Matching, match_returned
-from lsp_tap.timeline.steps import DocumentState, Step, map_lines
+from lsp_tap.timeline.states import DocumentState
+from lsp_tap.timeline.steps import Step, map_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def fold_span(steps: Sequence[Step], counts: Callable[[str], bool] = lambda uri:
         if step.uri is not None and step.origin in tracks:
             tracks[step.uri] = _rename(tracks.pop(step.origin), step.uri)
         # The first step shows all documents, a later one what became other than it was.
-        looked_at = ((uri, step.before.get(uri)) for uri in step.touched) if number else step.before.list_all()
+        looked_at = [(uri, step.before.find(uri)) for uri in step.touched] if number else step.before.list_all()
         for uri, before in looked_at:
             if before is None or uri in span.blind or not counts(uri):
                 continue

@@ -4,40 +4,37 @@ The life of a diagnostic, before the code:
 
 - A *step* begins when something is altered: the text of a document the server has (a `Change`), or something else that
   may bear on it (a `Mark`: a command that ran, a configuration file, a deletion). It ends where the next one begins.
-- Its state is what the server last said of every document by then; its *before* is the state of the step before it. So
-  the steps telescope: over any run of them, introduced minus cleared is the last state's size minus the first's.
-- The first report on a version belongs to the change that made it, however late it comes, and so does every report that
-  comes while the call that wrote it still waits for the server. (Two files written at once: the report on the first
-  comes after the change of the second.) Later reports on the same text belong to what happened in between.
+- Its state is what the server last said of every document by then (`states`); its *before* is the state of the step
+  before it. So the steps telescope: over any run of them, introduced minus cleared is the last state's size minus the
+  first's.
 - A document whose state was not known before it was altered has no *before*: it joins the state with the first thing
   the server says of it, and until then counts on neither side. A document that a call created has a known empty one;
   one that was moved takes its state along; one that was deleted has none left.
 - A document first reported in the middle, and not altered until then, is taken to have been so all along.
 - A report older than the change (nothing newer came) is carried on; the step's freshness says so.
-- A server may speak through several channels. An answer on a newer text replaces the answers on older ones, whatever
-  identifier they were asked with: whoever asks again, asks every registration again. And what two channels said of one
-  text is one finding: whichever of them speaks later decides about it. (ruff pushes the old findings once more before
-  every change and answers pulls after it; pyright is asked with and without an identifier by the client, and with one
-  by the tap.)
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
-from lsp_tap.timeline.contents import EMPTY_CONTENT, Content
-from lsp_tap.timeline.diagnostics import Diagnostic
+from lsp_tap.timeline.contents import Content, count_common
 from lsp_tap.timeline.fold import Change, Report, ServerTimeline
 from lsp_tap.timeline.identity import Matching, match_diagnostics
 from lsp_tap.timeline.linemap import LineMap
+from lsp_tap.timeline.states import EMPTY, DocumentState, PlacedReports, StateAt, StateLog, States
 
 Freshness = Literal["fresh", "stale", "timed-out", "server-dead", "no-server"]
 FRESHNESS_ORDER: tuple[Freshness, ...] = ("fresh", "stale", "timed-out", "server-dead", "no-server")
 """From sure to knowing nothing. A sum is as sure as its least sure part."""
+
+_WALKS: Final = 4
+"""How many times back steps can be taken up again: a late answer seldom is on anything older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,105 +83,42 @@ class _Nothing:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentState:
-    """What was last said of a document: the union of all channels, and the text it speaks of (None: never sent)."""
-
-    diagnostics: tuple[Diagnostic, ...]
-    content: Content | None
-
-    @property
-    def text(self) -> str | None:
-        return None if self.content is None else self.content.text
-
-    def moved_to(self, uri: str) -> DocumentState:
-        return DocumentState(tuple(replace(d, uri=uri) for d in self.diagnostics), self.content)
-
-
-State = Mapping[str, DocumentState]
-EMPTY = DocumentState((), EMPTY_CONTENT)
-
-
-class _StateLog:
-    """The states of all documents at all steps: of each document, when it became what."""
-
-    def __init__(self) -> None:
-        self._entries: dict[str, tuple[list[int], list[DocumentState | None]]] = {}
-
-    def set(self, uri: str, number: int, state: DocumentState | None) -> None:
-        """What the document is from step `number` on; None: not known on both sides of it."""
-        if self.find(uri, number) != state:
-            numbers, states = self._entries.setdefault(uri, ([], []))
-            numbers.append(number)
-            states.append(state)
-
-    def find(self, uri: str, number: int) -> DocumentState | None:
-        numbers, states = self._entries.get(uri, ((), ()))
-        at = bisect_right(numbers, number)
-        return states[at - 1] if at else None
-
-    def list_known(self, number: int) -> list[str]:
-        return [uri for uri in self._entries if self.find(uri, number) is not None]
-
-    def list_states(self, number: int) -> list[tuple[str, DocumentState]]:
-        found = []
-        for uri, (numbers, states) in self._entries.items():
-            at = len(numbers) if numbers[-1] <= number else bisect_right(numbers, number)
-            state = states[at - 1] if at else None
-            if state is not None:
-                found.append((uri, state))
-        return found
-
-
-class StateAt(Mapping[str, DocumentState]):
-    """The states at one step, of which `changed` are others."""
-
-    __slots__ = ("_changed", "_log", "_number")
-
-    def __init__(self, log: _StateLog, number: int, changed: State) -> None:
-        self._log, self._number, self._changed = log, number, changed
-
-    def __getitem__(self, uri: str) -> DocumentState:
-        state = self._changed.get(uri) or self._log.find(uri, self._number)
-        if state is None:
-            raise KeyError(uri)
-        return state
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._log.list_known(self._number))
-
-    def __len__(self) -> int:
-        return len(self._log.list_known(self._number))
-
-    def list_all(self) -> list[tuple[str, DocumentState]]:
-        """As `items`, but faster."""
-        return [(uri, self._changed.get(uri) or state) for uri, state in self._log.list_states(self._number)]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """`before` and `after` hold the documents known on both sides; `matchings` those of them that differ.
 
-    `cause` is what was altered. `settled_us`: wall clock of the first report on a changed text; None: there was none.
+    `cause` is what was altered. `settled`: the first report on a changed text; None: there was none so far.
     `blind`: the document was altered before the server had ever seen it. `origin`: the document it was moved from.
-    `touched`: all documents that are other than they were after the step before this one, or may be.
+    `touched`: all documents that are other than they were after the step before this one, or may be. `number`: of the
+    cause.
     """
 
     server: str
+    number: int
     cause: Change | Mark
     before: StateAt
     after: StateAt
     touched: Sequence[str]
     matchings: Mapping[str, Matching]
     freshness: Freshness
-    settled_us: int | None = None
+    settled: Report | None = None
     blind: bool = False
     origin: str | None = None
+
+    @property
+    def settled_us(self) -> int | None:
+        """When that report came, wall clock."""
+        return None if self.settled is None else self.settled.time_us
 
     @property
     def uri(self) -> str | None:
         """The document whose text was altered."""
         return self.cause.uri if isinstance(self.cause, Change) else None
+
+    def describe(self) -> tuple[object, ...]:
+        """All that it is, if what was before it is known."""
+        states = [(uri, self.before.find(uri), self.after.find(uri)) for uri in self.touched]
+        return self.number, self.cause, self.freshness, self.settled, self.blind, self.origin, states
 
 
 # Whoever writes a session again asks the same of all but its last steps.
@@ -204,41 +138,116 @@ def map_lines(old: Content | None, new: Content | None) -> LineMap:
 
 def find_steps(timeline: ServerTimeline, knowledge: Knowledge | None = None) -> list[Step]:
     """All steps of a server, in order. Marks that made no difference are none."""
-    knowledge = knowledge or _Nothing()
-    sights = {c: knowledge.find_first_sight(c) for c in timeline.changes if c.earlier is None}
-    altering = [c for c in timeline.changes if c.altered or sights.get(c, READ) is not READ]
-    causes: list[tuple[float, Change | Mark]] = [(c.order, c) for c in altering]
-    causes += [(bisect_right(timeline.times_us, m.time_us) + 0.75, m) for m in knowledge.list_marks()]
-    causes.sort(key=lambda cause: cause[0])
-    states = _States(_place(timeline.reports, knowledge))
-    walk = _Walk(timeline, states, sights, set(states.hear_until(causes[0][0])) if causes else set())
-    steps: list[Step] = []
-    for number, (begins, cause) in enumerate(causes):
-        ends = causes[number + 1][0] if number + 1 < len(causes) else float("inf")
-        step = walk.take_step(number, cause, begins, ends)
-        if isinstance(cause, Change) or step.matchings:
-            steps.append(step)
-            walk.touched = set()
-    return steps
+    return StepFinder(timeline, knowledge or _Nothing()).find()
+
+
+class StepFinder:
+    """Finds the steps of a timeline that grows. Those before the first thing that is new, or is other than it was when
+    they were found last, are the same objects again.
+    """
+
+    def __init__(self, timeline: ServerTimeline, knowledge: Knowledge) -> None:
+        self._timeline, self._knowledge = timeline, knowledge
+        self._placed = PlacedReports(timeline, knowledge.find_patience)
+        self._log = StateLog()
+        self._walks: list[_Walk] = []  # how it stood before the last cause, the last few times
+        # What the steps were made from, the last time:
+        self._causes: list[_Cause] = []
+        self._reports: list[Report] = []
+        self._steps: list[Step] = []
+
+    def find(self) -> list[Step]:
+        """All steps so far, in order. Marks that made no difference are none."""
+        causes = self._list_causes()
+        self._placed.update()
+        walk = self._take_up(causes)
+        last, since = len(causes) - 1, causes[walk.number].order if causes else 0
+        steps = [self._bring_up_to_date(step, since) for step in self._steps[: walk.found]]
+        again = {step.number: (step, step.describe()) for step in self._steps[walk.found :] if walk.number}
+        self._log.cut(walk.number)
+        for number in range(walk.number, len(causes)):
+            if number == last and (not self._walks or self._walks[-1].number < last):
+                self._walks = [*self._walks[1 - _WALKS :], walk.go_on(self._placed.all)]
+            step = walk.take_step(causes[number], causes[number + 1].order if number < last else float("inf"))
+            if step is not None:
+                known, description = again.get(number, (step, ()))
+                if description != step.describe():
+                    known, again = step, {}  # nor are those behind it what they were: they build on it
+                steps.append(known)
+        self._causes, self._reports, self._steps = causes, self._placed.all.copy(), steps
+        return steps
+
+    def _list_causes(self) -> list[_Cause]:
+        find_first_sight, times_us = self._knowledge.find_first_sight, self._timeline.times_us
+        causes = [
+            _Cause(change.order, change, sight)
+            for change in self._timeline.changes
+            if (sight := find_first_sight(change) if change.earlier is None else READ) is not READ or change.altered
+        ]
+        causes += [_Cause(bisect_right(times_us, m.time_us) + 0.75, m, READ) for m in self._knowledge.list_marks()]
+        return sorted(causes, key=lambda cause: cause.order)
+
+    def _take_up(self, causes: Sequence[_Cause]) -> _Walk:
+        """The latest walk that would be at its place again, coming from the beginning: it has seen the same causes and
+        reports, and none that is new belongs before it.
+        """
+        reports = self._placed.all
+        same_causes, same_reports = count_common(self._causes, causes), count_common(self._reports, reports)
+        while self._walks:
+            walk = self._walks[-1]
+            heard = walk.states.heard
+            if (
+                walk.number < same_causes
+                and heard <= same_reports
+                and (heard == len(reports) or reports[heard].as_of >= causes[walk.number].order)
+            ):
+                return walk.go_on(reports)
+            self._walks.pop()
+        self._log = StateLog()
+        return _Walk(self._timeline, self._placed, self._log, causes[0].order if causes else 0)
+
+    def _bring_up_to_date(self, step: Step, since: float) -> Step:
+        """That the server spoke of a step, or died, may become known long after it. Nothing that is new belongs before
+        `since`.
+        """
+        if not isinstance(step.cause, Change) or (step.settled is not None and step.settled.as_of < since):
+            return step
+        settled, freshness = _judge_freshness(self._timeline, self._placed, step.cause)
+        if (settled, freshness) == (step.settled, step.freshness):
+            return step
+        return replace(step, settled=settled, freshness=freshness)
+
+
+class _Cause(NamedTuple):
+    """What begins a step; `sight` is what a change was at first sight."""
+
+    order: float
+    of: Change | Mark
+    sight: FirstSight
 
 
 class _Walk:
     """Goes from cause to cause, and looks only at the documents that something was said or done about."""
 
-    def __init__(
-        self, timeline: ServerTimeline, states: _States, sights: Mapping[Change, FirstSight], touched: set[str]
-    ) -> None:
-        self._timeline, self._states, self._sights = timeline, states, sights
-        self._log = _StateLog()
-        self._last: set[str] = set(touched)
-        self.touched: set[str] = set(touched)  # since the last step that was one
+    def __init__(self, timeline: ServerTimeline, placed: PlacedReports, log: StateLog, begins: float) -> None:
+        self.number = self.found = 0  # causes that it has passed, and steps among them
+        self.states = States(placed.all)
+        self._timeline, self._placed, self._log = timeline, placed, log
+        self._last = self._touched = frozenset(self.states.hear_until(begins))  # `_touched`: since the last step
 
-    def take_step(self, number: int, cause: Change | Mark, begins: float, ends: float) -> Step:
-        """One step; its `before` has what only became known now."""
-        states = self._states
-        sight = self._sights.get(cause, READ) if isinstance(cause, Change) else READ
-        uri = cause.uri if isinstance(cause, Change) else None
-        gone = cause.deleted if isinstance(cause, Mark) else ()
+    def go_on(self, reports: Sequence[Report]) -> _Walk:
+        """A copy, to be gone on with where this one stands."""
+        other = copy(self)
+        other.states = self.states.go_on(reports)
+        return other
+
+    def take_step(self, cause: _Cause, ends: float) -> Step | None:
+        """One step, if it was one; its `before` has what only became known now."""
+        begins, of, sight = cause
+        number, states = self.number, self.states
+        self.number += 1
+        uri = of.uri if isinstance(of, Change) else None
+        gone = of.deleted if isinstance(of, Mark) else ()
         found: dict[str, DocumentState | None] = {}  # what the cause itself says of the state before
         if uri is not None and sight.kind == "created":
             found[uri] = states.assume(uri, EMPTY)
@@ -252,7 +261,7 @@ class _Walk:
             found[deleted] = states.find(deleted)
             states.forget(deleted, begins)
         heard = states.hear_until(ends)
-        now = {*heard, *found}
+        now = frozenset([*heard, *found])
         changed: dict[str, DocumentState] = {}
         for other in sorted(now | self._last):
             after = states.find(other)
@@ -267,171 +276,40 @@ class _Walk:
             self._log.set(other, number, after)
             if before != after:
                 changed[other] = before
-        self.touched |= now | self._last
+        touched = self._touched | now | self._last
         self._last = now
         after_all = StateAt(self._log, number, {})
-        fresh = states.first_on(cause) if isinstance(cause, Change) else None
+        matchings = {other: match_documents(before, after_all[other]) for other, before in changed.items()}
+        is_step = isinstance(of, Change) or bool(matchings)
+        self._touched = frozenset() if is_step else touched
+        if not is_step:
+            return None
+        self.found += 1
+        settled, freshness = (
+            _judge_freshness(self._timeline, self._placed, of) if isinstance(of, Change) else (None, "fresh")
+        )
         return Step(
             server=self._timeline.name,
-            cause=cause,
+            number=number,
+            cause=of,
             before=StateAt(self._log, number, changed),
             after=after_all,
-            touched=tuple(sorted(self.touched)),
-            matchings={other: match_documents(before, after_all[other]) for other, before in changed.items()},
-            freshness=_judge_freshness(self._timeline, cause, fresh, states) if isinstance(cause, Change) else "fresh",
-            settled_us=fresh.time_us if fresh else None,
+            touched=tuple(sorted(touched)),
+            matchings=matchings,
+            freshness=freshness,
+            settled=settled,
             blind=sight.kind == "written",
             origin=sight.origin if sight.kind == "moved" and uri in after_all else None,
         )
 
 
-def _judge_freshness(timeline: ServerTimeline, change: Change, fresh: Report | None, states: _States) -> Freshness:
-    if fresh is not None:
-        return "fresh"
+def _judge_freshness(
+    timeline: ServerTimeline, placed: PlacedReports, change: Change
+) -> tuple[Report | None, Freshness]:
+    settled = placed.first_on(change)
+    if settled is not None:
+        return settled, "fresh"
     ending = next((ending for ending in timeline.endings if ending.order > change.order), None)
     if ending is not None and ending.crashed:
-        return "server-dead"
-    return "stale" if states.said_before(change) else "timed-out"
-
-
-def find_state(timeline: ServerTimeline, until_us: int) -> State:
-    """The state of all documents by what had arrived at `until_us` (wall clock)."""
-    return StateFinder(timeline).find(until_us)
-
-
-class StateFinder:
-    """Finds the states of a timeline at many times: of each document anew only if something was said of it since."""
-
-    def __init__(self, timeline: ServerTimeline) -> None:
-        self._reports: dict[str, list[Report]] = {}
-        for report in _place(timeline.reports, _Nothing()):
-            self._reports.setdefault(report.uri, []).append(report)
-        self._times_us = {uri: sorted(r.time_us for r in reports) for uri, reports in self._reports.items()}
-        self._found: dict[str, tuple[int, DocumentState | None]] = {}
-
-    def find(self, until_us: int) -> State:
-        """By what had arrived at `until_us` (wall clock)."""
-        found = ((uri, self._find(uri, until_us)) for uri in self._reports)
-        return {uri: state for uri, state in found if state is not None}
-
-    def _find(self, uri: str, until_us: int) -> DocumentState | None:
-        count = bisect_right(self._times_us[uri], until_us)
-        known = self._found.get(uri, (0, None))
-        if count != known[0]:
-            states = _States(report for report in self._reports[uri] if report.time_us <= until_us)
-            states.hear_until(float("inf"))
-            known = self._found[uri] = count, states.find(uri)
-        return known[1]
-
-
-class _States:
-    """Reports by the moment they describe."""
-
-    def __init__(self, reports: Iterable[Report]) -> None:
-        self._reports = sorted(reports, key=lambda report: (report.as_of, report.time_us))
-        self._next = 0
-        self._channels: dict[str, dict[str, Report]] = {}  # without what another channel has taken over
-        self._latest: dict[str, dict[str, Report]] = {}  # by document and channel, whole
-        self._gone: dict[str, float] = {}  # documents that are no more, since which order
-        self._state: dict[str, DocumentState] = {}
-        self._assumed: set[str] = set()
-        self._by_uri: dict[str, list[Report]] = {}
-        for report in self._reports:
-            self._by_uri.setdefault(report.uri, []).append(report)
-
-    def hear_until(self, order: float) -> dict[str, DocumentState | None]:
-        """Go on to just before `order`, which never goes back from call to call. The documents that something was said
-        of, with their states before.
-        """
-        touched = {}
-        while self._next < len(self._reports) and self._reports[self._next].as_of < order:
-            report = self._reports[self._next]
-            self._next += 1
-            if report.change is None or report.change.order >= self._gone.get(report.uri, 0):
-                self._hear(report)
-                touched[report.uri] = self._state.get(report.uri)
-        for uri in touched:
-            self._state[uri] = _unite(self._channels[uri].values())
-            self._assumed.discard(uri)
-        return touched
-
-    def find(self, uri: str) -> DocumentState | None:
-        return self._state.get(uri)
-
-    def assume(self, uri: str, state: DocumentState) -> DocumentState:
-        """The state of a document of which nothing was said yet."""
-        if uri not in self._channels:
-            self._state[uri] = state
-            self._assumed.add(uri)
-        return state
-
-    def is_assumed(self, uri: str) -> bool:
-        return uri in self._assumed
-
-    def forget(self, uri: str, since: float) -> None:
-        """The document is no more; it is heard of again if it is opened again. Clients do not close what they move or
-        delete, so the server goes on about it."""
-        for known in (self._channels, self._latest, self._state):
-            known.pop(uri, None)
-        self._gone[uri] = since
-
-    def _hear(self, report: Report) -> None:
-        channels = self._channels.setdefault(report.uri, {})
-        latest = self._latest.setdefault(report.uri, {})
-        replaced = [
-            other
-            for other in latest.values()
-            if other.channel == report.channel
-            or (_is_answer(other) and _is_answer(report) and not _speak_of_one_text(other, report))
-        ]
-        for name, other in channels.items():
-            decided = {d for r in replaced if r.channel == name or _speak_of_one_text(r, other) for d in r.diagnostics}
-            if decided:
-                kept = tuple(d for d in other.diagnostics if d not in decided)
-                channels[name] = replace(other, diagnostics=kept)
-        latest[report.channel] = channels[report.channel] = report
-
-    def first_on(self, change: Change) -> Report | None:
-        """The first report that describes the text of `change` (which may have been sent again since, unaltered)."""
-        reports = self._by_uri.get(change.uri, [])
-        at = bisect_left(reports, float(change.order), key=lambda report: report.as_of)
-        described = reports[at].change if at < len(reports) else None
-        return reports[at] if described and described.content == change.content else None
-
-    def said_before(self, change: Change) -> bool:
-        reports = self._by_uri.get(change.uri, [])
-        return bool(reports) and reports[0].as_of < change.order
-
-
-def _place(reports: Iterable[Report], knowledge: Knowledge) -> Iterable[Report]:
-    """Put the reports that a change brought right behind it. See the module on which these are."""
-    answered: set[tuple[Change, str]] = set()
-    patience: dict[Change, int | None] = {}
-    for report in reports:
-        change = report.change
-        if change is not None:
-            is_first = (change, report.channel) not in answered
-            answered.add((change, report.channel))
-            if change not in patience:
-                patience[change] = knowledge.find_patience(change)
-            if is_first or report.time_us <= (patience[change] or 0):
-                report = report.placed_at(min(report.as_of, change.order + 0.5))
-        yield report
-
-
-def _is_answer(report: Report) -> bool:
-    return report.channel.startswith("pull:")
-
-
-def _speak_of_one_text(one: Report, other: Report) -> bool:
-    if one.change is None or other.change is None:
-        return one.change is other.change
-    return one.change.content == other.change.content
-
-
-def _unite(reports: Iterable[Report]) -> DocumentState:
-    """Last push united with the last pull of each identifier; what both say counts once."""
-    ordered: Sequence[Report] = sorted(reports, key=lambda report: report.as_of)
-    newest = ordered[-1].change
-    together = {diagnostic for report in ordered for diagnostic in report.diagnostics}
-    return DocumentState(tuple(sorted(together)), newest.content if newest else None)
+        return None, "server-dead"
+    return None, "stale" if placed.said_before(change) else "timed-out"

@@ -30,7 +30,8 @@ from lsp_tap.session.history import Call, HistoryFold, SessionHistory
 from lsp_tap.session.ownership import OwnedStep, find_owned_steps
 from lsp_tap.session.turns import find_turns
 from lsp_tap.timeline.fold import Change, ServerTimeline
-from lsp_tap.timeline.steps import EMPTY, READ, FirstSight, Mark
+from lsp_tap.timeline.states import EMPTY
+from lsp_tap.timeline.steps import READ, FirstSight, Mark
 
 _CREATED: Final = FirstSight("created")
 

@@ -15,7 +15,14 @@ _MOST_BYTES: Final = 4000
 
 
 def list_seeds(target: str) -> list[bytes]:
-    makers = {"framing": _streams, "relay": _streams, "reader": _journals, "sessions": _choices, "loader": _files}
+    makers = {
+        "framing": _streams,
+        "relay": _streams,
+        "reader": _journals,
+        "sessions": _choices,
+        "growing": _choices,
+        "loader": _files,
+    }
     return [seed for seed in makers[target]() if len(seed) <= _MOST_BYTES]
 
 

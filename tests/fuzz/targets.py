@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from lsp_tap.config import Thresholds
 from lsp_tap.journal.reader import JournalReader, Unreadable, parse_line, read_journal
 from lsp_tap.journal.records import BodyPart, ClientStarted, Record, Recorded, TapStarted
 from lsp_tap.session.build import Builder
 from lsp_tap.session.history import HistoryFold
+from lsp_tap.session.memo import Memo
 from lsp_tap.session.models import SessionFile, TrainingFile
-from lsp_tap.session.verified import fold_verification
+from lsp_tap.session.verified import Verification, fold_verification
 from lsp_tap.session.writer import SessionPruned, encode_json, read_session
 from lsp_tap.tap.gate import AnswerGate, Run
-from lsp_tap.timeline.fold import ServerFold
+from lsp_tap.timeline.fold import ServerFold, ServerTimeline
 from lsp_tap.wire.framing import Header, Splitter
 from tests.fuzz.odd_records import encode_lines, make_records
 from tests.wire.test_framing import join_pieces
@@ -116,23 +118,42 @@ def fuzz_sessions(data: bytes) -> None:
     build_sessions(Choices(data), min(RECORDS, 1 + len(data) // 4))
 
 
+class _Folded:
+    """Records of one client and its servers, folded."""
+
+    def __init__(self) -> None:
+        self.history, self.read = HistoryFold(), list[Record]()
+        self._servers = dict[str, ServerFold]()
+        self._client: ClientStarted | None = None
+        self._fold: ServerFold | None = None
+
+    def step(self, record: Record) -> None:
+        self.read.append(record)
+        if isinstance(record, TapStarted):
+            self._fold = self._servers.setdefault(record.name, ServerFold(record.name))
+        elif isinstance(record, ClientStarted):
+            self._client = record
+        if self._fold is not None:
+            self._fold.step(record)
+        self.history.step(record, self._client)
+
+    @property
+    def timelines(self) -> list[ServerTimeline]:
+        return [fold.timeline for fold in self._servers.values()]
+
+    @property
+    def verifications(self) -> list[Verification]:
+        verification = fold_verification(self.read)
+        return [verification] if verification else []
+
+
 def build_sessions(choose: Callable[[int], int], count: int) -> int:
     """How many sessions came out."""
-    history, servers, client = HistoryFold(), dict[str, ServerFold](), None
-    fold: ServerFold | None = None
-    read = list(_parse(encode_lines(make_records(choose, count))))
-    for record in read:
-        if isinstance(record, TapStarted):
-            fold = servers.setdefault(record.name, ServerFold(record.name))
-        elif isinstance(record, ClientStarted):
-            client = record
-        if fold is not None:
-            fold.step(record)
-        history.step(record, client)
-    verification = fold_verification(read)
-    timelines = [fold.timeline for fold in servers.values()]
-    builder = Builder(history, timelines, [verification] if verification else [])
-    for session_id in history.sessions:
+    folded = _Folded()
+    for record in _parse(encode_lines(make_records(choose, count))):
+        folded.step(record)
+    builder = Builder(folded.history, folded.timelines, folded.verifications)
+    for session_id in folded.history.sessions:
         session = builder.build_session(session_id)
         encoded = encode_json(session)
         assert encode_json(SessionFile.model_validate_json(encoded)) == encoded
@@ -145,7 +166,38 @@ def build_sessions(choose: Callable[[int], int], count: int) -> int:
                 cleared = (lsp.errors_cleared or 0) + (lsp.external_cleared or 0)
                 introduced = (lsp.errors_introduced or 0) + (lsp.external_introduced or 0)
                 assert lsp.errors_after == lsp.errors_before - cleared + introduced
-    return len(history.sessions)
+    return len(folded.history.sessions)
+
+
+def fuzz_growing(data: bytes) -> None:
+    """Sessions that are built again and again while records come are at every moment as if built anew."""
+    build_on(Choices(data), min(RECORDS, 1 + len(data) // 4))
+
+
+def build_on(choose: Callable[[int], int], count: int) -> int:
+    """How often a session was compared."""
+    folded, memos, compared = _Folded(), dict[str, Memo](), 0
+    builder = Builder(folded.history, [])
+    for record in _parse(encode_lines(make_records(choose, count))):
+        folded.step(record)
+        if choose(4):
+            continue
+        now, limit, thresholds = (folded.timelines, folded.verifications), choose(3) or None, Thresholds()
+        builder.update(*now, history_limit=limit, thresholds=thresholds)
+        anew = Builder(folded.history, *now, history_limit=limit, thresholds=thresholds)
+        for session_id in folded.history.sessions:
+            if choose(3):
+                memo = memos.setdefault(session_id, Memo())
+                memo.begin_round()
+                assert _encode(builder, session_id, memo) == _encode(anew, session_id)
+                compared += 1
+    return compared
+
+
+def _encode(builder: Builder, session_id: str, memo: Memo | None = None) -> tuple[bytes, bytes]:
+    session = builder.build_session(session_id, memo)
+    training = builder.build_training(session, memo)
+    return encode_json(session, memo), encode_json(training, memo) if training else b""
 
 
 def _parse(content: bytes) -> Iterator[Record]:
@@ -173,6 +225,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "relay": fuzz_relay,
     "reader": fuzz_reader,
     "sessions": fuzz_sessions,
+    "growing": fuzz_growing,
     "loader": fuzz_loader,
 }
 

@@ -11,8 +11,15 @@ import pytest
 from tests.fuzz.corpus import list_seeds
 from tests.fuzz.targets import TARGETS
 
-SHORT = {"framing": 10_000, "relay": 15_000, "reader": 2_000, "sessions": 800, "loader": 8_000}
-LONG = {"framing": 3_000_000, "relay": 4_000_000, "reader": 300_000, "sessions": 200_000, "loader": 2_500_000}
+SHORT = {"framing": 10_000, "relay": 15_000, "reader": 2_000, "sessions": 800, "growing": 400, "loader": 8_000}
+LONG = {
+    "framing": 3_000_000,
+    "relay": 4_000_000,
+    "reader": 300_000,
+    "sessions": 200_000,
+    "growing": 60_000,
+    "loader": 2_500_000,
+}
 
 
 @pytest.mark.parametrize("target", TARGETS)

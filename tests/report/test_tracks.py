@@ -7,7 +7,8 @@ import pytest
 from lsp_tap.report.tracks import Track, fold_tracks
 from lsp_tap.session.history import Call
 from lsp_tap.session.ownership import OwnedStep
-from lsp_tap.timeline.steps import find_state, find_steps
+from lsp_tap.timeline.states import find_state
+from lsp_tap.timeline.steps import find_steps
 from tests.golden.test_golden import FOLDERS
 from tests.report.sessions import open_folder
 from tests.timeline.conversation import START_US, Conversation, lsp_diagnostic

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+from lsp_tap.session.recording import read_recording
 from lsp_tap.session.writer import SessionWriter
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -48,9 +49,18 @@ def read_files(folder: Path) -> dict[str, bytes]:
 
 def write_all(writer: SessionWriter) -> dict[str, bytes]:
     """The files that `writer` writes now."""
+    return _write(writer, None)
+
+
+def write_each(writer: SessionWriter) -> dict[str, bytes]:
+    """The same, of sessions that are named, so that it may go on from what it wrote before."""
+    return _write(writer, sorted(read_recording(writer.folder).history.sessions))
+
+
+def _write(writer: SessionWriter, session_ids: list[str] | None) -> dict[str, bytes]:
     for path in (*writer.folder.glob("session-*.json"), *writer.folder.glob("dspy-*.json")):
         path.unlink()
-    for _ in writer.write():
+    for _ in writer.write(session_ids):
         pass
     return read_files(writer.folder)
 

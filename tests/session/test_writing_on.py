@@ -13,7 +13,7 @@ from lsp_tap.journal.reader import JournalReader, Unreadable
 from lsp_tap.journal.retention import Limits, compress_finished
 from lsp_tap.session.recording import Recording
 from lsp_tap.session.writer import SessionWriter, write_sessions
-from tests.session.growing import ALL, GOLDEN, grow, list_lines, read_files, write_all
+from tests.session.growing import ALL, GOLDEN, grow, list_lines, read_files, write_all, write_each
 
 STOPS = int(os.environ.get("LSP_TAP_STOPS", "3"))
 CONTINUED = GOLDEN / "a-session-that-is-continued-by-another-client-has-one-history"
@@ -26,14 +26,14 @@ LONG_AGO_S = 946_684_800
 def test_a_recording_read_as_it_grows_gives_the_same_bytes_at_every_stop(golden: Path, tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path)
     for _ in grow(golden, tmp_path, STOPS):
-        assert write_all(writer) == write_all(SessionWriter(tmp_path))
+        assert write_each(writer) == write_all(SessionWriter(tmp_path))
 
 
 @pytest.mark.parametrize("golden", [CONTINUED, SHARED, RESTARTED], ids=lambda folder: folder.name)
 def test_so_it_does_at_every_line_of_those_with_several_processes(golden: Path, tmp_path: Path) -> None:
     writer = SessionWriter(tmp_path)
     for _ in grow(golden, tmp_path, len(list_lines(golden)) // 4):
-        assert write_all(writer) == write_all(SessionWriter(tmp_path))
+        assert write_each(writer) == write_all(SessionWriter(tmp_path))
 
 
 def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,14 +94,14 @@ def put_another_before(folder: Path) -> None:
 def test_what_becomes_of_the_journals_is_noticed(happen: Callable[[Path], None], tmp_path: Path) -> None:
     shutil.copytree(RESTARTED / "tap", tmp_path / "tap")
     writer = SessionWriter(tmp_path)
-    before = write_all(writer)
+    before = write_each(writer)
     happen(tmp_path)
     if happen is prune:
         for _ in writer.write():
             pass
         assert read_files(tmp_path) == before
         return
-    assert write_all(writer) == write_all(SessionWriter(tmp_path))
+    assert write_each(writer) == write_all(SessionWriter(tmp_path))
 
 
 def test_a_client_that_is_outlived_by_another_with_its_session_is_read_in_its_place(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_client_that_is_outlived_by_another_with_its_session_is_read_in_its_pl
         for name in names:
             with (tmp_path / "tap" / name).open("ab") as file:
                 file.writelines(by_name[name][number : number + 1])
-            assert write_all(writer) == write_all(SessionWriter(tmp_path))
+            assert write_each(writer) == write_all(SessionWriter(tmp_path))
     recording = Recording(tmp_path)
     recording.read()
     with (tmp_path / "tap" / names[0]).open("ab") as file:

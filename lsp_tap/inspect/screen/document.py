@@ -22,7 +22,7 @@ from lsp_tap.session.measuring import is_of
 from lsp_tap.session.ownership import OwnedStep, find_owned_steps
 from lsp_tap.timeline.diagnostics import Diagnostic, Severity
 from lsp_tap.timeline.fold import Change, ServerFold, ServerTimeline
-from lsp_tap.timeline.steps import DocumentState, find_state
+from lsp_tap.timeline.states import DocumentState, find_state
 
 _WHOLE_BYTES: Final = 20_000_000
 VERSIONS: Final = 200
