@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lsp_tap.tap.gate import AnswerGate
     from lsp_tap.tap.items import Noted
     from lsp_tap.tap.recording import Inject, Recording
+    from lsp_tap.tap.spawn import Guard
 
 USAGE = "usage: lsp-tap run [--name ID] [--dir DIR] [--no-probe] -- SERVER [ARG...]"
 
@@ -95,14 +96,23 @@ def run_command(words: list[str]) -> int:
 
 def _run(options: Options) -> int:
     _open_standard_files()
-    start = _Start(options)
+    start, guard = _Start(options), start_guard()
     try:
-        server, start.executable = start_server(options.command)
+        exit_code = _run_server(start, guard)
     except NotStarted as failure:
         complain(str(failure))
         start.journal_failure(failure)
-        return failure.exit_code
-    guard = start_guard(server)
+        exit_code = failure.exit_code
+    if guard is not None:
+        guard.dismiss()
+    return exit_code
+
+
+def _run_server(start: _Start, guard: Guard | None) -> int:
+    """From its start to the end: its exit code. Raises NotStarted."""
+    server, start.executable = start_server(start.options.command)
+    if guard is not None:
+        guard.watch(server)
 
     from lsp_tap.tap.items import Noted
     from lsp_tap.tap.lifecycle import Session
@@ -113,11 +123,6 @@ def _run(options: Options) -> int:
     exit_code, reason = session.run()
     session.recorder.note(Noted("tap_stopped", reason=reason, exit_code=exit_code))
     session.recorder.close()
-    if guard is not None:
-        try:
-            os.write(guard, b"\n")
-        except OSError:
-            pass
     return exit_code
 
 

@@ -21,6 +21,7 @@ from _queue import Empty, SimpleQueue  # `queue` is these two and four imports
 from lsp_tap.tap.items import CLIENT, SERVER, Noted
 from lsp_tap.tap.recorder import Recorder
 from lsp_tap.tap.relay import ClientPump, ServerPump, pump_stderr
+from lsp_tap.tap.spawn import NotStarted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,14 +74,20 @@ class Session:
         self._kill_at_s: float | None = None
 
     def run(self) -> tuple[int, str]:
-        """Blocks until the end: the exit code, and the reason for `tap_stopped`."""
+        """Blocks until the end: the exit code, and the reason for `tap_stopped`. Raises NotStarted when the system does
+        not grant the threads that pass the bytes on.
+        """
         # The recorder runs Python for milliseconds on end; a pump that has bytes must not wait that long.
         sys.setswitchinterval(0.0001)
         self._catch_signals()
-        output = self._start(self._server_pump.run)
-        self._start(self._client_pump.run)
-        errors = self._start(pump_stderr, self._server.stderr, self.recorder)
-        self._start(self._wait_exit)
+        try:
+            errors = self._start(pump_stderr, self._server.stderr, self.recorder)
+            self._start(self._wait_exit)
+            output = self._start(self._server_pump.run)
+            self._start(self._client_pump.run)
+        except RuntimeError as error:
+            self._server.signal_group(_KILL)
+            raise NotStarted("the server", str(error), 126) from error
         self.recorder.start()
         reason = self._wait_end()
         if not self._end_server():

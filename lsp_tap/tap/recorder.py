@@ -81,18 +81,25 @@ class Recorder:
         self._later: list[Item | None] = []
         self._later_bytes = 0
         self._is_filling = threading.Event()
-        self._is_late = False
+        self._is_late = self._is_off = False
         self._spool: Spool | None = None
         self._spooled_since_s = 0.0
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """Where the system grants no more threads, nothing is recorded."""
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._is_off = True
+            complain(f"cannot record: {error}; the connection goes on, unrecorded")
 
     def put(self, item: Item, *, is_last: bool = True) -> None:
         """Called by the one pump that `item.source` belongs to; `is_last` of what it was forwarding."""
         source = item.source
         put_bytes = self._put_bytes
+        if self._is_off:
+            return
         if self._is_stuck[source] and self._lose(item):
             return
         put_bytes[source] += item.size_bytes + ITEM_BYTES

@@ -16,14 +16,15 @@ if sys.platform != "win32":
 
 _GUARD = """
 trap '' HUP INT TERM
+read -r group && [ "$group" ] || exit
 read -r _ && exit
-kill -s TERM -- "-$1" || exit
+kill -s TERM -- "-$group" || exit
 i=0
-while kill -s 0 -- "-$1" && [ $i -lt 20 ]; do i=$((i + 1)); sleep 0.1; done
-kill -s KILL -- "-$1"
+while kill -s 0 -- "-$group" && [ $i -lt 20 ]; do i=$((i + 1)); sleep 0.1; done
+kill -s KILL -- "-$group"
 """
-"""Waits on a pipe that only the tap holds: a line means that the tap ended in good order, its end that it
-was killed.
+"""Waits on a pipe that only the tap holds. The first line names the server; one more means that the tap ended in good
+order, the end of the pipe that it was killed.
 
 Linux could tell the server itself (PR_SET_PDEATHSIG), but only its first process, and setting it takes
 `ctypes` in a forked child or a helper from util-linux. A shell is everywhere, costs a millisecond and takes
@@ -31,9 +32,9 @@ the whole group.
 """
 
 
-SPARE_PIPES = 3
-"""How many more must be possible: for the guard, the journal, the spool, and what is imported meanwhile. Without these
-the connection would break off in the middle."""
+SPARE_PIPES = 2
+"""How many more must be possible: for the journal, the spool, and what is imported meanwhile. Without these the
+connection would break off in the middle."""
 
 
 class NotStarted(Exception):
@@ -43,6 +44,26 @@ class NotStarted(Exception):
         super().__init__(f"cannot run {command}: {reason}")
         self.reason = reason
         self.exit_code = exit_code
+
+
+class Guard:
+    """The shell that ends the server if the tap is killed, and the pipe to it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def watch(self, server: Server) -> None:
+        self._tell(str(server.pid))
+
+    def dismiss(self) -> None:
+        """All is over, or nothing was begun."""
+        self._tell("")
+
+    def _tell(self, line: str) -> None:
+        try:
+            os.write(self._fd, f"{line}\n".encode())
+        except OSError:  # somebody ended it
+            pass
 
 
 def find_executable(command: str) -> str:
@@ -133,7 +154,7 @@ if sys.platform == "win32":
             raise NotStarted(command[0], error.strerror or str(error), 126) from error
         return Server(process), executable
 
-    def start_guard(server: Server) -> int | None:
+    def start_guard() -> Guard | None:
         return None  # a job object would do; the server sees the end of its input
 
 else:
@@ -207,14 +228,16 @@ else:
         for fd in pipe:
             os.close(fd)
 
-    def start_guard(server: Server) -> int | None:
-        """The pipe to write a line to when all is over; None when there is no shell."""
-        end_read, end_write = os.pipe()  # there was room for more, before the server started
-        null = os.open(os.devnull, os.O_WRONLY)
+    def start_guard() -> Guard | None:
+        """Before the server, so that it is never without. None when there is no shell, or no room for it."""
+        try:
+            (end_read, end_write), null = os.pipe(), os.open(os.devnull, os.O_WRONLY)
+        except OSError:
+            return None
         try:
             os.posix_spawn(
                 "/bin/sh",
-                ["sh", "-c", _GUARD, "lsp-tap-guard", str(server.pid)],
+                ["sh", "-c", _GUARD, "lsp-tap-guard"],
                 {"PATH": os.defpath},
                 file_actions=[(os.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate((end_read, null, null))],
                 setpgroup=0,
@@ -225,4 +248,4 @@ else:
         finally:
             os.close(end_read)
             os.close(null)
-        return end_write
+        return Guard(end_write)

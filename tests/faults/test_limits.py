@@ -12,8 +12,8 @@ from lsp_tap.wire.framing import encode_frame
 from tests.faults.journals import read_valid_prefix
 from tests.tap.tapped import peer, tap
 
-ENOUGH = 15
-"""Standard input, output and error, a pipe to each of the server's while it is started, and some to spare."""
+ENOUGH = 14
+"""Standard input, output and error, the guard's pipe, both ends of the server's, and some to spare."""
 
 
 @pytest.mark.parametrize("limit", range(6, ENOUGH))
@@ -42,3 +42,32 @@ def test_enough_open_files_are_few(limit: int, options: tuple[str, ...], tmp_pat
     dropped = sum(record["count"] for record in records if record["kind"] == "dropped")
     assert err.decode().count("\n") == (dropped > 0)
     assert sum(record["kind"] == "frame" for record in records) + dropped >= 200
+
+
+STACK_KB = 100_000
+"""Of each thread: so that what may be had of memory is a number of threads."""
+
+
+def limit_threads(count: float) -> str:
+    return f"export MALLOC_ARENA_MAX=1; ulimit -S -s {STACK_KB}; ulimit -S -v {int((count + 0.4) * STACK_KB)}"
+
+
+@pytest.mark.parametrize("threads", range(4))
+def test_without_the_threads_that_pass_bytes_on_no_server_runs(threads: int, tmp_path: Path) -> None:
+    with tap(peer("echo"), tmp_path, prepare=limit_threads(threads)) as tapped:
+        assert tapped.wait() == 126
+        assert tapped.finish() == (b"", b"lsp-tap: cannot run the server: can't start new thread\n")
+        assert [record["kind"] for record in read_valid_prefix(tapped.journal_path)] == ["tap_started", "tap_stopped"]
+
+
+def test_without_a_thread_that_records_the_bytes_pass(tmp_path: Path) -> None:
+    frames = encode_frame(b'{"jsonrpc":"2.0","method":"m"}') * 100_000
+    with tap(peer("echo"), tmp_path, prepare=limit_threads(4)) as tapped:
+        sender = threading.Thread(target=tapped.send, args=(frames,))
+        sender.start()
+        assert tapped.read(len(frames)) == frames
+        sender.join()
+        out, err = tapped.finish()
+        assert (out, tapped.wait()) == (b"", 0)
+        assert err == b"lsp-tap: cannot record: can't start new thread; the connection goes on, unrecorded\n"
+        assert tapped.list_journals() == []
