@@ -50,7 +50,7 @@ def parse_diagnostics(
     for item in items:
         try:
             parsed.add(_parse_diagnostic(item, uri, server, lines, encoding))
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             continue
     return tuple(sorted(parsed))
 

@@ -180,7 +180,7 @@ class ServerFold:
             case records.Frame() if isinstance(record.message, dict):
                 try:
                     self._message(record, record.message)
-                except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+                except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
                     return  # a malformed message: journalled and shown by `log`, but it changes no state
             case records.TapStopped():
                 self._stopped(record)
@@ -223,7 +223,7 @@ class ServerFold:
                 case "textDocument/didChange":
                     self._changed(frame, params)
                 case "textDocument/didClose":
-                    self._documents.pop(params["textDocument"]["uri"], None)
+                    self._documents.pop(_read_string(params["textDocument"], "uri"), None)
                 case "textDocument/diagnostic":
                     self._pulled(frame, message["id"], params)
                 case "shutdown" | "exit":
@@ -234,16 +234,18 @@ class ServerFold:
             self._answered(frame, message)
 
     def _opened(self, frame: records.Frame, item: dict[str, Any]) -> None:
-        document = self._documents[item["uri"]] = OpenDocument(item["uri"], item["text"], self.timeline.encoding)
-        self._record_change(frame, item["uri"], item.get("version"), document.text)
+        uri = _read_string(item, "uri")
+        document = OpenDocument(uri, _read_string(item, "text"), self.timeline.encoding)
+        self._documents[uri] = document
+        self._record_change(frame, uri, _read_version(item), document.text)
 
     def _changed(self, frame: records.Frame, params: dict[str, Any]) -> None:
-        uri = params["textDocument"]["uri"]
+        uri = _read_string(params["textDocument"], "uri")
         document = self._documents.get(uri)
         if document is None:
             return
         document.apply(params["contentChanges"])
-        self._record_change(frame, uri, params["textDocument"].get("version"), document.text)
+        self._record_change(frame, uri, _read_version(params["textDocument"]), document.text)
 
     def _record_change(self, frame: records.Frame, uri: str, version: int | None, text: str) -> None:
         before = self._current.get(uri)
@@ -257,7 +259,7 @@ class ServerFold:
             self._unreported[uri] = change
 
     def _pulled(self, frame: records.Frame, request_id: Any, params: dict[str, Any]) -> None:
-        uri = params["textDocument"]["uri"]
+        uri = _read_string(params["textDocument"], "uri")
         asker: Asker = "tap" if frame.probe else "client"
         pull = _Pull(self._order, uri, str(params.get("identifier") or ""), asker, self._current.get(uri))
         self._pulls[_key(request_id)] = pull
@@ -293,7 +295,7 @@ class ServerFold:
         self._add(Report(pull.order, frame.time_us, uri, channel, pull.asked_by, items, change))
 
     def _published(self, frame: records.Frame, params: dict[str, Any]) -> None:
-        uri, version = params["uri"], params.get("version")
+        uri, version = _read_string(params, "uri"), _read_version(params)
         change, as_of = self._current.get(uri), float(self._order)
         if change is not None and version is not None and version != change.version:
             described = self._change_of_version(uri, version)
@@ -329,6 +331,19 @@ class ServerFold:
             del self._unreported[report.uri]
         self._last[report.uri, report.channel] = report
         self.timeline.reports.append(report)
+
+
+def _read_string(item: dict[str, Any], name: str) -> str:
+    """Raises KeyError or TypeError where it is none."""
+    value = item[name]
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is no string")
+    return value
+
+
+def _read_version(item: dict[str, Any]) -> int | None:
+    version = item.get("version")
+    return version if isinstance(version, int) else None
 
 
 def _key(request_id: Any) -> tuple[str, Any]:
