@@ -18,6 +18,7 @@ import os
 import shlex
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,6 +70,9 @@ class Client:
         self._asked: dict[str, tuple[str, int]] = {}  # by session: the user message, and when
         self._numbers = itertools.count(1)
         self._recording = Recording(self.logs)
+        # biome's processes share a daemon, which ends with any of them that is the last: so not with other clients'.
+        # Not in `root`: there the name of its socket would be too long.
+        self._cache = tempfile.TemporaryDirectory(prefix="tap-", ignore_cleanup_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +88,7 @@ class Client:
     def close(self) -> None:
         self.close_servers()
         self.journal.close()
+        self._cache.cleanup()
 
     # What the person does
 
@@ -264,7 +269,7 @@ class Client:
                         server.command,
                         self.root,
                         initialization=dict(server.initialization) if server.initialization else None,
-                        environment=server.environment,
+                        environment={"XDG_CACHE_HOME": self._cache.name, **server.environment},
                         options=server.options,
                         client_pid=self.pid,
                     )
