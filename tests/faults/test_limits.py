@@ -10,10 +10,21 @@ import pytest
 
 from lsp_tap.wire.framing import encode_frame
 from tests.faults.journals import read_valid_prefix
-from tests.tap.tapped import peer, tap
+from tests.tap.tapped import Tapped, peer, tap
 
 ENOUGH = 14
 """Standard input, output and error, the guard's pipe, both ends of the server's, and some to spare."""
+
+
+def echo(tapped: Tapped, frames: bytes) -> bytes:
+    """All of them come back, and all ends well. What was said on standard error."""
+    sender = threading.Thread(target=tapped.send, args=(frames,))
+    sender.start()
+    assert tapped.read(len(frames)) == frames
+    sender.join()
+    out, err = tapped.finish()
+    assert (out, tapped.wait()) == (b"", 0)
+    return err
 
 
 @pytest.mark.parametrize("limit", range(6, ENOUGH))
@@ -32,12 +43,7 @@ def test_enough_open_files_are_few(limit: int, options: tuple[str, ...], tmp_pat
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "m", "params": "x" * 40_000}).encode()
     frames = encode_frame(body) * 100
     with tap(peer("echo"), tmp_path, prepare=f"ulimit -n {limit}", options=options) as tapped:
-        sender = threading.Thread(target=tapped.send, args=(frames,))
-        sender.start()
-        assert tapped.read(len(frames)) == frames
-        sender.join()
-        out, err = tapped.finish()
-        assert (out, tapped.wait()) == (b"", 0)
+        err = echo(tapped, frames)
         records = read_valid_prefix(tapped.journal_path)
     dropped = sum(record["count"] for record in records if record["kind"] == "dropped")
     assert err.decode().count("\n") == (dropped > 0)
@@ -63,11 +69,6 @@ def test_without_the_threads_that_pass_bytes_on_no_server_runs(threads: int, tmp
 def test_without_a_thread_that_records_the_bytes_pass(tmp_path: Path) -> None:
     frames = encode_frame(b'{"jsonrpc":"2.0","method":"m"}') * 100_000
     with tap(peer("echo"), tmp_path, prepare=limit_threads(4)) as tapped:
-        sender = threading.Thread(target=tapped.send, args=(frames,))
-        sender.start()
-        assert tapped.read(len(frames)) == frames
-        sender.join()
-        out, err = tapped.finish()
-        assert (out, tapped.wait()) == (b"", 0)
+        err = echo(tapped, frames)
         assert err == b"lsp-tap: cannot record: can't start new thread; the connection goes on, unrecorded\n"
         assert tapped.list_journals() == []
