@@ -133,29 +133,24 @@ class _Recorded(_Server):
     def __init__(self, timeline: ServerTimeline, attribution: Attribution) -> None:
         super().__init__(timeline)
         self._ownership = Ownership(timeline, attribution)
-        self._seen: tuple[int, str, int] | None = None
+        self._length = 0  # of the timeline that was taken in
         self.sessions: dict[str, SessionHistory] = {}
 
     def update(self, history: HistoryFold, altered: Sequence[SessionHistory], since_us: Mapping[str, float]) -> None:
         """Take in what is new: of the timeline, of the sessions, and of the attribution (see `Attribution.update`)."""
-        seen = len(self.timeline.times_us), self.timeline.cwd, len(self.timeline.clients)
-        is_settled = self._seen is not None and seen[1:] == self._seen[1:] and self.timeline.clients
-        candidates = altered if is_settled else [*history.sessions.values()]  # without a client, time alone brings more
-        concerned = [session for session in candidates if self._belongs(session) or session.session_id in self.sessions]
-        if seen == self._seen and not concerned and self._files.isdisjoint(since_us):
+        before, length = self.sessions, len(self.timeline.times_us)
+        self.sessions = {s.session_id: s for s in history.sessions.values() if is_of(self.timeline, s)}
+        if (
+            length == self._length
+            and self.sessions.keys() == before.keys()
+            and self.sessions.keys().isdisjoint(session.session_id for session in altered)
+            and self._files.isdisjoint(since_us)
+        ):
             return
-        for session in concerned:
-            if self._belongs(session):
-                self.sessions[session.session_id] = session
-            else:
-                del self.sessions[session.session_id]
-        self._seen = seen
+        self._length = length
         self._take_in()
         calls = [call for session in self.sessions.values() for call in session.calls.values()]
         self.take_steps(self._ownership.find_steps(calls, since_us))
-
-    def _belongs(self, session: SessionHistory) -> bool:
-        return is_of(self.timeline, session)
 
 
 class Measuring:

@@ -98,6 +98,13 @@ class Recording:
 
     def read(self) -> bool:
         """Take in what the journals hold now. True if there was anything new."""
+        try:
+            return self._read()
+        except BaseException:  # nobody knows how much was taken in
+            self.is_outdated = True
+            raise
+
+    def _read(self) -> bool:
         news = []
         known = {path: followed.journal for path, followed in self._journals.items()}
         everything = found = read_folder(self.folder / "tap", known)

@@ -209,12 +209,16 @@ class SessionWriter:
 
             def read() -> Builder:
                 recording = self._read_all()
-                self._builder.update(
-                    recording.timelines,
-                    recording.verifications,
-                    history_limit=history_limit,
-                    thresholds=thresholds,
-                )
+                try:
+                    self._builder.update(
+                        recording.timelines,
+                        recording.verifications,
+                        history_limit=history_limit,
+                        thresholds=thresholds,
+                    )
+                except BaseException:  # nobody knows how much of it was taken in
+                    recording.is_outdated = True
+                    raise
                 return self._builder
 
             builder, sessions = read(), self._recording.history.sessions

@@ -11,8 +11,11 @@ import pytest
 
 from lsp_tap.journal.reader import JournalReader, Unreadable
 from lsp_tap.journal.retention import Limits, compress_finished
+from lsp_tap.session.attribution import Attribution
+from lsp_tap.session.ownership import Ownership
 from lsp_tap.session.recording import Recording
 from lsp_tap.session.writer import SessionWriter, write_sessions
+from lsp_tap.timeline.fold import ServerFold
 from tests.session.growing import ALL, GOLDEN, grow, list_lines, read_files, write_all, write_each
 
 STOPS = int(os.environ.get("LSP_TAP_STOPS", "3"))
@@ -51,6 +54,32 @@ def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for _ in grow(RESTARTED, tmp_path, 12):
         write_all(writer)
     assert sum(read) == sum(len(line) for _, line in list_lines(RESTARTED))
+
+
+@pytest.mark.parametrize("where", [ServerFold, Attribution, Ownership], ids=lambda owner: owner.__name__)
+def test_after_a_failure_in_the_middle_nothing_is_missing(
+    where: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = {ServerFold: "step", Attribution: "update", Ownership: "find_steps"}[where]
+    work, fails = getattr(where, name), False
+
+    def work_or_fail(*args: object) -> object:
+        done = work(*args)
+        if fails:
+            raise MemoryError
+        return done
+
+    monkeypatch.setattr(where, name, work_or_fail)
+    writer, failed = SessionWriter(tmp_path), 0
+    for _ in grow(RESTARTED, tmp_path, 12):
+        fails = True
+        try:
+            write_all(writer)
+        except MemoryError:
+            failed += 1
+        fails = False
+        assert write_each(writer) == write_all(SessionWriter(tmp_path))
+    assert failed > 3
 
 
 def compress(folder: Path) -> None:
