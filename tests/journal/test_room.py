@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from lsp_tap.config import Settings
+from lsp_tap.journal import room
 from lsp_tap.journal.room import KEEP_MB, RESERVE_BYTES, Room, read_room
 from lsp_tap.journal.writer import RETRY_AFTER_US, JournalWriter
 from tests.journal.test_writer import read_records, write_batch
@@ -17,13 +18,13 @@ from tests.journal.test_writer import read_records, write_batch
 MB = 1 << 20
 
 
-def find_limit_mb(room: Room) -> int:
+def find_limit_mb(of: Room) -> int:
     """The first size, in MB, that a file may not have."""
     low, high = 0, 1 << 20
     while low < high:
         middle = (low + high) // 2
         try:
-            room.check(0, middle * MB, 1)
+            of.check(0, middle * MB, 1)
             low = middle + 1
         except OSError:
             high = middle
@@ -75,6 +76,21 @@ def test_what_would_outgrow_the_limit_is_lost_and_counted_at_the_end(path: Path)
     *kept, dropped = read_records(path)
     assert [record["text"] for record in kept] == ["a", "b"]
     assert (dropped["kind"], dropped["count"]) == ("dropped", 3)
+
+
+def test_all_journals_together_grow_to_twice_the_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several servers run at once; what they have finished is pruned, and then there is room again."""
+    monkeypatch.setattr(room, "LOOK_BYTES", 200)
+    (path.parent / "others").write_bytes(b"x" * 2000)
+    writer = open_writer(path, Room(1000, str(path.parent)))
+    write_batch(writer, 1, "a")
+    write_batch(writer, 2, "b" * 200)
+    write_batch(writer, 3, "c")
+    assert (writer.lost_count, "all journals have grown" in (writer.failure or "")) == (1, True)
+    (path.parent / "others").write_bytes(b"x" * 100)
+    write_batch(writer, 4 + RETRY_AFTER_US, "d")
+    writer.close(9, 9)
+    assert [record.get("text", record["kind"]) for record in read_records(path)] == ["a", "b" * 200, "dropped", "d"]
 
 
 @pytest.mark.parametrize("size_bytes", [1 << 40, 1 << 30], ids=["large disk", "small disk"])
