@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +70,8 @@ def read_project(directory: Path) -> dict[str, Any]:
         }
     finally:
         if repo:
-            repo.close()
+            with suppress(OSError):  # its git has gone already
+                repo.close()
 
 
 def _open_repo(directory: Path) -> Repo | None:
