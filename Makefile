@@ -114,7 +114,8 @@ versions: setup ## the quick tests with each Python that is installed, and with 
 	PATH="$(CURDIR)/.setup/lowest/bin:$$PATH" .setup/lowest/bin/python -m pytest -q -n 2 -m 'not live and not soak'
 
 audit: setup ## known vulnerabilities in what we depend on (asks the registries)
-	$(BIN)/pip-audit --skip-editable
+	$(BIN)/python -m pip freeze --exclude-editable > .setup/frozen
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement .setup/frozen # what cannot be looked up is no success
 	cd plugin && npm audit
 	cd $(CHARTS) && npm audit
 	cd $(PEERS) && npm audit
