@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lsp_tap.session.models import SessionFile, TrainingFile
-from lsp_tap.wiring.scripted_model import Reply, ScriptedModel, Step, call, say
+from lsp_tap.wiring.scripted_model import ModelRequest, Reply, ScriptedModel, Step, call, say
 from tests.e2e.measured import describe_calls, read_session
 from tests.e2e.opencode import TAP, OpenCode, tapped, wait_until
 from tests.e2e.servers import Server, list_servers
@@ -128,21 +128,39 @@ def check_all_is_computed(opencode: OpenCode) -> int:
 
 
 def test_two_opencodes_in_one_project_keep_their_sessions_apart(tmp_path: Path) -> None:
-    """Each has a tap and a server of its own, and they record into one folder at the same time."""
+    """Each has a tap and a server of its own, and they record into one folder at the same time.
+
+    The second starts when the first has its session: OpenCodes that make or open their own database at once may fail
+    ("database is locked").
+    """
     server = find_clangd()
     files = ("left.cpp", "right.cpp")
 
     def once(reply: Reply) -> Step:
         return lambda request: once_reported(opencode, reply)(request)
 
+    def have_begun(count: int) -> None:
+        def count_sessions() -> int:
+            records = (record for path in opencode.journals("client-") for record in read_valid_prefix(path))
+            return len({record["session_id"] for record in records if "session_id" in record})
+
+        wait_until(lambda: count_sessions() == count, timeout_s=60, what=f"{count} sessions")
+
+    def end_together(request: ModelRequest) -> Reply:
+        have_begun(len(files))
+        return once_reported(opencode, say("Mended."))(request)
+
     def script(file: str) -> list[Step]:
         breaking = edit(file, "int other", server.breaks + "int other")
-        return [call("read", filePath=file), once(edit(file, *server.mend)), once(breaking), once(say("Mended."))]
+        return [call("read", filePath=file), once(edit(file, *server.mend)), once(breaking), end_together]
 
     with ScriptedModel(scripts={file: script(file) for file in files}) as model:
         opencode = OpenCode(tmp_path, model)
         prepare(opencode, *files)
-        started = {file: opencode.start(f"Mend {file}") for file in files}
+        started = {}
+        for file in files:
+            started[file] = opencode.start(f"Mend {file}")
+            have_begun(len(started))
         ids = {}
         for file, process in started.items():
             out, err = process.communicate(timeout=90)
