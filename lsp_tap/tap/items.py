@@ -14,6 +14,10 @@ CLIENT, SERVER, STDERR = 0, 1, 2
 """Where something came from."""
 
 
+STAMPING = 1
+"""Instead of a time: it is just being asked for."""
+
+
 class Item:
     """`size_bytes` is what it weighs while it waits; `monotonic_ns` and `time_ns` are when it happened."""
 
@@ -27,25 +31,31 @@ class Item:
 
 
 class Chunk(Item):
-    """Bytes of a direction; none at its end. Made when they were read and filled when they are forwarded. `number`
+    """Bytes of a direction, read at `read_ns` on the monotonic clock (just now if not given); none at its end. `number`
     counts them.
+
+    `data` may be in a block of memory that is read into again. A chunk that has a `block` is the last that is in it.
     """
 
-    __slots__ = ("data", "number")
+    __slots__ = ("block", "data", "number")
 
-    def __init__(self, source: int, number: int) -> None:
-        # Not by way of `Item`: this is half of what a round trip costs beside its system calls.
+    def __init__(
+        self,
+        source: int,
+        number: int,
+        data: bytes | memoryview = b"",
+        read_ns: int | None = None,
+        block: bytearray | None = None,
+    ) -> None:
+        # Not by way of `Item`: in a round trip each call counts.
         self.source = source
-        self.size_bytes = 0
-        self.time_ns = time.time_ns()
-        self.monotonic_ns = time.monotonic_ns()
-        self.data = b""
         self.number = number
-
-    def fill(self, data: memoryview | bytes) -> Chunk:
-        self.data = bytes(data)
+        self.data = data
         self.size_bytes = len(data)
-        return self
+        now_ns = time.monotonic_ns()
+        self.monotonic_ns = read_ns or now_ns
+        self.time_ns = time.time_ns() - now_ns + self.monotonic_ns
+        self.block = block
 
 
 class Told(Item):

@@ -19,7 +19,7 @@ from _queue import Empty, SimpleQueue  # `queue` is these two and four imports
 from operator import attrgetter
 
 from lsp_tap.errors import complain
-from lsp_tap.tap.items import CLIENT, SERVER, Item, Lost
+from lsp_tap.tap.items import CLIENT, SERVER, STAMPING, Chunk, Item, Lost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +42,14 @@ STUCK_S = 0.02
 SPILL_BYTES = 1 << 18
 """More than this does not wait in memory for a pause."""
 
-QUEUE_BYTES = 1 << 20
+START_BYTES = 3 << 18
+"""Nor than this for the end of the start."""
+
+QUEUE_BYTES = 1 << 21
 """More than this is not kept in memory, however slow the spool is."""
+
+MAX_BLOCKS = 16
+"""As many as are in a full queue are kept to be read into again."""
 
 ITEM_BYTES = 256
 """What an item weighs beside its bytes."""
@@ -77,10 +83,13 @@ class Recorder:
         self._is_stuck = [False, False, False]
         self.forwarding_since_ns = [0, 0, 0]
         """By source, on the monotonic clock: since when a pump has had something that it has not put here yet, 0 when
-        it has nothing. Set before that is stamped."""
+        it has nothing, STAMPING just before."""
+        self.blocks: list[bytearray] = []
+        """Memory for a pump to read into, at most MAX_BLOCKS; each was filled and is needed no more."""
         self._later: list[Item | None] = []
         self._later_bytes = 0
         self._is_filling = threading.Event()
+        self._full_bytes = START_BYTES
         self._is_late = self._is_off = False
         self._spool: Spool | None = None
         self._spooled_since_s = 0.0
@@ -92,28 +101,37 @@ class Recorder:
             self._thread.start()
         except RuntimeError as error:
             self._is_off = True
+            self._is_stuck = [True, True, True]
             complain(f"cannot record: {error}; the connection goes on, unrecorded")
 
     def put(self, item: Item, *, is_last: bool = True) -> None:
         """Called by the one pump that `item.source` belongs to; `is_last` of what it was forwarding."""
         source = item.source
-        put_bytes = self._put_bytes
-        if self._is_off:
-            return
         if self._is_stuck[source] and self._lose(item):
+            self.forwarding_since_ns[source] = 0
             return
+        put_bytes = self._put_bytes
         put_bytes[source] += item.size_bytes + ITEM_BYTES
         self._queue.put(item)
         if is_last:
             self.forwarding_since_ns[source] = 0
         waiting_bytes = sum(put_bytes) - self._taken_bytes
-        if waiting_bytes > SPILL_BYTES:
+        if waiting_bytes > self._full_bytes:
             if not self._is_filling.is_set():
                 self._is_filling.set()
             self._is_stuck[source] = waiting_bytes > QUEUE_BYTES and not self._wait_room()
 
+    def release(self, item: Item) -> None:
+        """Nobody needs what the item has in a block any more."""
+        if isinstance(item, Chunk) and item.block is not None:
+            if len(self.blocks) < MAX_BLOCKS:
+                self.blocks.append(item.block)
+            item.data, item.block = b"", None
+
     def _lose(self, item: Item) -> bool:
         """Whether there is still no room; when there is, what was lost is said first."""
+        if self._is_off:
+            return True
         lost = self._lost[item.source]
         if self._waiting_bytes() > QUEUE_BYTES:
             if lost is None:
@@ -189,6 +207,7 @@ class Recorder:
             batch, is_pause = self._take_batch(timeout_s, is_first=recording is None)
             if batch and recording is None:
                 recording = self._open_recording()
+                self._full_bytes = SPILL_BYTES
             if recording is None:
                 continue
             is_last = bool(batch) and batch[-1] is None
@@ -216,10 +235,11 @@ class Recorder:
             self._spool = Spool(recording.folder)
         if not self._spool:
             self._spooled_since_s = time.monotonic()
-        before = sum(item.size_bytes + ITEM_BYTES for item in items)
-        self._spool.add(items)
-        self._taken_bytes += before - sum(item.size_bytes + ITEM_BYTES for item in items)
-        self._progress += 1
+        while items and (taken := self._spool.add(items)):
+            for item in taken:
+                self._taken_bytes += item.size_bytes + ITEM_BYTES
+                self.release(item)
+            self._progress += 1
 
     def _record(self, recording: Recording, items: list[Item], *, is_last: bool) -> bool:
         """What is in the spool, then the items. False when it was left for what fills memory again."""
@@ -232,6 +252,7 @@ class Recorder:
             if item is None:
                 return True
             recording.step(item)
+            self.release(item)
             self._progress += 1
             if sum(self._put_bytes) - put_bytes > SPILL_BYTES and not is_last:
                 if items:
@@ -286,6 +307,9 @@ class Recorder:
 
     def _find_complete_ns(self) -> int:
         """Until when everything that was read is in the queue, but for what a stuck pump has."""
-        now_ns = time.monotonic_ns()
+        now_ns, marks = time.monotonic_ns(), self.forwarding_since_ns.copy()
+        while STAMPING in marks:
+            time.sleep(0)
+            now_ns, marks = time.monotonic_ns(), self.forwarding_since_ns.copy()
         stuck_ns = now_ns - int(STUCK_S * 1e9)
-        return min((since_ns for since_ns in self.forwarding_since_ns if since_ns > stuck_ns), default=now_ns)
+        return min((since_ns for since_ns in marks if since_ns > stuck_ns), default=now_ns)

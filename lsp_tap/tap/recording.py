@@ -13,7 +13,7 @@ from lsp_tap.journal.lines import encode_fields, encode_frame, split_character
 from lsp_tap.journal.writer import JournalWriter
 from lsp_tap.tap.assembler import Assembler
 from lsp_tap.tap.items import CLIENT, SERVER, Chunk, ErrorOutput, Item, Lost, Noted, Told
-from lsp_tap.tap.relay import PIPE_BYTES
+from lsp_tap.tap.relay import WHOLE_BYTES
 from lsp_tap.wire.framing import Body, Invalid, Splitter
 
 TYPE_CHECKING = False
@@ -116,9 +116,9 @@ class Recording:
 
     def _step_chunk(self, chunk: Chunk) -> None:
         if chunk.source == CLIENT:
-            events = self._splitter.feed(chunk.data) if chunk.data else self._splitter.close()
+            events = self._splitter.feed(bytes(chunk.data)) if chunk.data else self._splitter.close()
         elif chunk.data:
-            events = self._gate.note(chunk.data)
+            events = self._gate.note(bytes(chunk.data))
         else:
             events = [event for run in self._gate.close()[1] for event in run.events]
         self._step_events(chunk, events, None)
@@ -161,7 +161,7 @@ class Recording:
                 return None  # until the client says more
             body = json.dumps(ask.as_message(), separators=(",", ":")).encode()
             header = b"Content-Length: %d\r\n\r\n" % len(body)
-            if len(header + body) > PIPE_BYTES:
+            if len(header + body) > WHOLE_BYTES:
                 self._probe.note_skipped(ask)
                 continue
             if not self._inject(header + body, ask.id, self._seen):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import marshal
 import os
 from collections import deque
+from operator import attrgetter
 
 from lsp_tap.tap.items import Chunk, ErrorOutput, Item, Lost, Noted, Told
 from lsp_tap.wire.framing import Body, Cut, Header, Invalid
@@ -25,6 +26,7 @@ SPOOL_BYTES = 64 << 20
 """All files together. About half a second's work for the journal."""
 
 READ_BYTES = 1 << 16
+WRITE_BYTES = 1 << 18
 _WRITE_ITEMS = 500  # a system call takes 1024 buffers, an item is two
 
 
@@ -41,25 +43,28 @@ class Spool:
     def __bool__(self) -> bool:
         return bool(self._segments) and (len(self._segments) > 1 or self._segments[0].unread_bytes > 0)
 
-    def add(self, items: list[Item]) -> int:
-        """Takes items from the end of `items` (the oldest is last) as long as there is room; how many."""
-        count = 0
-        while items:
-            if not self._segments or self._segments[-1].end >= SEGMENT_BYTES:
-                if len(self._segments) >= SPOOL_BYTES // SEGMENT_BYTES:
-                    break
-                try:
-                    self._segments.append(_Segment(self._folder))
-                except OSError:
-                    break
-            taken = items[: -_WRITE_ITEMS - 1 : -1]
+    def add(self, items: list[Item]) -> list[Item]:
+        """Takes some items, at least one, from the end of `items` (the oldest is last), and returns them; none when
+        there is no room."""
+        if not self._segments or self._segments[-1].end >= SEGMENT_BYTES:
+            if len(self._segments) >= SPOOL_BYTES // SEGMENT_BYTES:
+                return []
             try:
-                self._segments[-1].write(taken)
+                self._segments.append(_Segment(self._folder))
             except OSError:
+                return []
+        taken, size_bytes = [], 0
+        for item in reversed(items):
+            taken.append(item)
+            size_bytes += item.size_bytes
+            if size_bytes >= WRITE_BYTES or len(taken) >= _WRITE_ITEMS:
                 break
-            del items[len(items) - len(taken) :]
-            count += len(taken)
-        return count
+        try:
+            self._segments[-1].write(taken)
+        except OSError:
+            return []
+        del items[len(items) - len(taken) :]
+        return taken
 
     def read(self) -> Item | None:
         """The oldest; None when there is nothing."""
@@ -115,7 +120,7 @@ class _Segment:
 
     def write(self, items: list[Item]) -> None:
         """All of them. Raises OSError, and has none of them then."""
-        buffers: list[bytes] = []
+        buffers: list[bytes | memoryview] = []
         size = 0
         for item in items:
             described, data = _pack(item)
@@ -123,8 +128,7 @@ class _Segment:
             buffers.append(head)
             buffers.append(data)
             size += len(head) + len(data)
-        os.lseek(self._fd, self.end, os.SEEK_SET)
-        _write_all(self._fd, buffers, size)
+        _write_all(self._fd, buffers, size, self.end)
         self.end += size
         self.unread_bytes += size
         self.unread_items += len(items)
@@ -170,45 +174,53 @@ class _Segment:
         os.close(self._fd)
 
 
-def _write_all(fd: int, buffers: list[bytes], size: int) -> None:
-    written = os.writev(fd, buffers) if hasattr(os, "writev") else 0
+def _write_all(fd: int, buffers: list[bytes | memoryview], size: int, offset: int) -> None:
+    written = os.pwritev(fd, buffers, offset) if hasattr(os, "pwritev") else 0
     if written < size:
+        os.lseek(fd, offset + written, os.SEEK_SET)
         rest = memoryview(b"".join(buffers))[written:]
         while rest:
             rest = rest[os.write(fd, rest) :]
 
 
 _CLASSES: tuple[type[Any], ...] = (Chunk, Told, ErrorOutput, Noted, Lost, Header, Body, Invalid, Cut)
+_NUMBERS = {kind: number for number, kind in enumerate(_CLASSES)}
+_APART = ("data", "block")
+_SLOTS = [
+    [name for part in kind.__mro__ for name in getattr(part, "__slots__", ()) if name not in _APART]
+    for kind in _CLASSES
+]
+_read_slots = [attrgetter(*names) for names in _SLOTS]  # each has two or more, so it gives a tuple
 
 
-def _pack(item: Item) -> tuple[bytes, bytes]:
+def _pack(item: Item) -> tuple[bytes, bytes | memoryview]:
     """A description, and the bytes that are better not copied into it."""
-    described = _describe(item)
-    data: bytes = getattr(item, "data", b"")
+    number, values = _describe(item)
     if isinstance(item, Told):
-        described["events"] = [_describe(event) for event in item.events]
-    described.pop("data", None)
-    return marshal.dumps(described), data
+        values = tuple([_describe(event) for event in value] if isinstance(value, list) else value for value in values)
+    return marshal.dumps((number, values)), getattr(item, "data", b"")
 
 
 def _unpack(described: bytes, data: bytes) -> Item:
     item: Item = _build(marshal.loads(described))
     if isinstance(item, Told):
         item.events = [_build(event) for event in item.events]
-    elif isinstance(item, Chunk | ErrorOutput):
+    elif isinstance(item, Chunk):
+        item.data, item.block = data, None
+    elif isinstance(item, ErrorOutput):
         item.data = data
     return item
 
 
-def _describe(thing: object) -> dict[str, Any]:
-    kind = type(thing)
-    slots = {name for part in kind.__mro__ for name in getattr(part, "__slots__", ())}
-    return {"": _CLASSES.index(kind)} | {name: getattr(thing, name) for name in slots}
+def _describe(thing: object) -> tuple[int, Any]:
+    number = _NUMBERS[type(thing)]
+    return number, _read_slots[number](thing)
 
 
 def _build(described: Any) -> Any:
-    kind = _CLASSES[described.pop("")]
+    number, values = described
+    kind = _CLASSES[number]
     thing = kind.__new__(kind)
-    for name, value in described.items():
+    for name, value in zip(_SLOTS[number], values, strict=True):
         setattr(thing, name, value)
     return thing

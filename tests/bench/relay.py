@@ -39,6 +39,9 @@ SUSTAINED, PEAK, GROWTH = "1 MB each way, all of 1 GB, ms", "peak resident over 
 
 WARM_UP_TRIPS, SMALL_TRIPS, LARGE_TRIPS = 50, 400, 10
 DEVTOOLS_TRIPS, DEVTOOLS_LARGE_TRIPS = 40, 1  # it takes a second for a megabyte
+SETTLE_S: Final = 0.3
+"""The start is a row of its own; the others are of what runs."""
+
 LARGE_BYTES: Final = 1_000_000
 TRAFFIC_BYTES: Final = 1_000_000_000
 
@@ -159,6 +162,7 @@ def _measure_peer(peer: Peer, setup: str, samples: Samples) -> None:
     is_slow = setup == DEVTOOLS
     peer.measure_round_trip_ms(small)
     note(START, (time.perf_counter() - peer.start_s) * 1000)
+    time.sleep(SETTLE_S)
     for _ in range(WARM_UP_TRIPS):
         peer.measure_round_trip_ms(small)
     trips = range(DEVTOOLS_TRIPS if is_slow else SMALL_TRIPS)

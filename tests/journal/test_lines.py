@@ -132,6 +132,12 @@ def test_parts_hold_any_bytes(data: bytes) -> None:
     assert decode_part(part.text, part.base64) == data
 
 
+@given(st.text(st.sampled_from('"\\/\n\x00\x1f\x7f\u2028a\xfc\U0001f600')))
+def test_a_part_is_the_string_that_a_json_library_writes(text: str) -> None:
+    written = json.dumps({"of": 3, "part": 1, "text": text}, ensure_ascii=False, separators=(",", ":"))
+    assert encode_part(3, 1, text.encode()) == written[1:-1].encode()
+
+
 @given(st.text(min_size=1), st.integers(1, 100))
 def test_no_character_is_cut(text: str, size: int) -> None:
     data = text.encode("utf-8", "replace")[:size]

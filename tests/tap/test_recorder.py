@@ -48,14 +48,14 @@ def hand_over(*items: Any) -> list[Any]:
 
 
 def test_what_one_chunk_was_cut_into_keeps_its_order() -> None:
-    chunk = Chunk(SERVER, 1).fill(b"abc")
+    chunk = Chunk(SERVER, 1, b"abc")
     parts = [Told([], None, chunk), Told([], "lsp-tap:1", chunk), Told([], None, chunk)]
     assert hand_over(*parts) == parts
 
 
 def test_an_answer_that_was_queued_before_its_question_comes_after_it() -> None:
-    question = Chunk(CLIENT, 1).fill(b"?")
-    answer = Chunk(SERVER, 1).fill(b"!")
+    question = Chunk(CLIENT, 1, b"?")
+    answer = Chunk(SERVER, 1, b"!")
     assert hand_over(answer, question) == [question, answer]
 
 
@@ -64,11 +64,11 @@ def test_an_answer_waits_for_a_question_that_is_still_being_forwarded() -> None:
     collecting.on_batch = taken.set
     recorder = Recorder(lambda: cast(Recording, collecting))
     recorder.start()
-    recorder.put(first := Chunk(CLIENT, 1).fill(b"first"))
+    recorder.put(first := Chunk(CLIENT, 1, b"first"))
     assert taken.wait(10)
     recorder.forwarding_since_ns[CLIENT] = time.monotonic_ns()
-    question = Chunk(CLIENT, 2).fill(b"?")
-    recorder.put(answer := Chunk(SERVER, 1).fill(b"!"))
+    question = Chunk(CLIENT, 2, b"?")
+    recorder.put(answer := Chunk(SERVER, 1, b"!"))
     recorder.put(question)
     assert recorder.forwarding_since_ns[CLIENT] == 0
     recorder.close()
@@ -77,15 +77,15 @@ def test_an_answer_waits_for_a_question_that_is_still_being_forwarded() -> None:
 
 def test_what_is_newer_than_the_last_complete_moment_comes_with_the_next_batch() -> None:
     recorder = Recorder(lambda: cast(Recording, Collecting()))
-    recorder.put(old := Chunk(CLIENT, 1).fill(b"old"))
+    recorder.put(old := Chunk(CLIENT, 1, b"old"))
     complete_ns = time.monotonic_ns()
-    recorder.put(new := Chunk(CLIENT, 2).fill(b"new"))
+    recorder.put(new := Chunk(CLIENT, 2, b"new"))
     assert recorder._split([old, new], complete_ns) == [old]
     assert recorder._later == [new]
 
 
 def make_chunks(count: int, size_bytes: int) -> list[Chunk]:
-    return [Chunk(SERVER, number).fill(number.to_bytes(4, "big") * (size_bytes // 4)) for number in range(count)]
+    return [Chunk(SERVER, number, number.to_bytes(4, "big") * (size_bytes // 4)) for number in range(count)]
 
 
 def read_numbers(steps: list[Any]) -> list[int]:
@@ -171,7 +171,7 @@ def test_an_end_that_is_not_written_in_time_is_told_of(
     monkeypatch.setattr(collecting, "step", lambda _: disk.wait(20))
     recorder = Recorder(lambda: cast(Recording, collecting))
     recorder.start()
-    recorder.put(Chunk(CLIENT, 1).fill(b"x"))
+    recorder.put(Chunk(CLIENT, 1, b"x"))
     recorder.close()
     disk.set()
     recorder._thread.join(20)

@@ -14,7 +14,7 @@ from typing import Any
 LACKING: dict[Any, tuple[str, ...]] = {
     os: (
         *("O_CLOEXEC", "O_NOFOLLOW", "chown", "fork", "getegid", "geteuid", "getgid", "getpgid", "getuid", "killpg"),
-        *("mkfifo", "pathconf", "posix_spawn", "set_blocking", "setpgid", "setsid", "writev"),
+        *("mkfifo", "pathconf", "posix_spawn", "pwritev", "readv", "set_blocking", "setpgid", "setsid", "writev"),
     ),
     select: ("epoll", "poll"),
     signal: ("SIGHUP", "SIGKILL", "SIGXFSZ", "pause", "setitimer"),
