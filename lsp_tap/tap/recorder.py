@@ -45,10 +45,10 @@ SPILL_BYTES = 1 << 18
 START_BYTES = 3 << 18
 """Nor than this for the end of the start."""
 
-QUEUE_BYTES = 1 << 21
+QUEUE_BYTES = 6 << 18
 """More than this is not kept in memory, however slow the spool is."""
 
-MAX_BLOCKS = 16
+MAX_BLOCKS = 12
 """As many as are in a full queue are kept to be read into again."""
 
 ITEM_BYTES = 256

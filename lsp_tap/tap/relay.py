@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PIPE_BYTES = 1 << 16
 """What a pipe holds unless it is widened."""
 
-WIDE_BYTES = 1 << 18
+WIDE_BYTES = 1 << 19
 """What it holds then. The system grants all processes of a user 64 MiB of pipes."""
 
 FEW_BYTES = 1 << 13
@@ -52,7 +52,7 @@ class Intake:
         self._blocks = blocks
         self._block = bytearray()
         self._room = memoryview(self._block)
-        self._is_much = False
+        self._is_much = self._is_wide = False
         self.full_block: bytearray | None = None
         """The block that was filled with what was read last. It goes back among the blocks when nobody needs what is in
         it any more."""
@@ -85,15 +85,16 @@ class Intake:
         if count < FEW_BYTES:
             self._is_much = False
             return bytes(data)
+        if count >= PIPE_BYTES and not self._is_wide:
+            self._is_wide = True
+            _widen_pipe(self._fd)
+            _widen_pipe(self._target)
         self._room = self._room[count:]
         if len(self._room) < PIPE_BYTES:
             self.full_block = self._block
         return data
 
     def _begin_block(self) -> None:
-        if not self._block:
-            _widen_pipe(self._fd)
-            _widen_pipe(self._target)
         try:
             self._block = self._blocks.pop()
         except IndexError:
