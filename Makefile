@@ -14,7 +14,7 @@ help:
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 # Programs that tests look at our output with, or record, as command:package of Debian.
-SYSTEM := chromium:chromium nvim:neovim fc-list:fontconfig
+SYSTEM := chromium:chromium nvim:neovim fc-list:fontconfig jq:jq
 
 setup: .setup/python .setup/plugin .setup/charts .setup/peers .setup/consumers .setup/system .setup/basedpyright-1.31.7 ## install everything the other targets need
 

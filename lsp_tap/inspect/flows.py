@@ -165,7 +165,7 @@ class FlowReader:
                 continue
             item = self._read_frame(line)
             if item is not None:
-                item.offset = self._reader.offset - len(line)
+                item.offset = self._reader.line_offset
                 yield item
                 continue
             yield from self._read_entries(self._reader.step(line))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import PrivateAttr
 from lsp_tap.journal.lines import decode_part
 from lsp_tap.journal.reader import Entry, Journal, JournalReader, Unreadable, parse_line
 from lsp_tap.journal.records import BodyPart, Direction, Dropped, Frame, InvalidBytes
+from lsp_tap.journal.stored import READ_ERRORS
 from lsp_tap.wire.framing import encode_frame
 
 _BLANKS: Final = " \t\r\n"
@@ -67,6 +69,8 @@ class ExactJournal(Journal):
 def read_exact(path: Path, offset: int) -> Entry | None:
     """The entry whose record begins at `offset`, of a frame in parts the whole one; None where nothing is."""
     reader = _ExactReader(path, offset=offset)
+    with suppress(*READ_ERRORS):  # the reader tells of it
+        reader.know_bases()
     return next((entry for entry in reader.read_rest() if reader.entry_offset == offset), None)
 
 

@@ -27,6 +27,7 @@ class _Line(msgspec.Struct, gc=False):
     message: msgspec.Raw
     probe: bool = False
     header: str | None = None
+    document: msgspec.UnsetType = msgspec.UNSET
     body: msgspec.UnsetType = msgspec.UNSET
     body_base64: msgspec.UnsetType = msgspec.UNSET
     body_parts: msgspec.UnsetType = msgspec.UNSET
@@ -69,8 +70,8 @@ class FrameHead:
         return Frame.model_construct(
             _PRESENT.copy() if line.header is None else _PRESENT | {"header"},
             seq=line.seq, time_us=line.time_us, monotonic_us=line.monotonic_us, kind="frame", direction=line.direction,
-            raw_length=line.raw_length, probe=line.probe, header=line.header, body=None, body_base64=None,
-            body_parts=None, error=None, message=message,
+            raw_length=line.raw_length, probe=line.probe, header=line.header, document=None, body=None,
+            body_base64=None, body_parts=None, error=None, message=message,
         )  # fmt: skip
 
 

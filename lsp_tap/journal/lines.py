@@ -24,7 +24,7 @@ PART_BYTES = 1 << 16
 
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
-_CONTROLS = bytes(range(0x20))
+_RARE_CONTROLS = bytes(code for code in range(0x20) if code not in b"\n\t\r")
 _MAX_DIGITS = 4300  # of an integer that Python's parser takes by default
 
 
@@ -86,11 +86,18 @@ def _encode_frame_fields(direction: str, header: bytes, body_length: int, probe:
 
 
 def encode_frame(
-    direction: str, header: bytes, body: bytes, *, probe: bool = False, value_is_wanted: bool = True
+    direction: str,
+    header: bytes,
+    body: bytes,
+    *,
+    probe: bool = False,
+    value_is_wanted: bool = True,
+    shorten: Callable[[object, bytes], tuple[bytes, bytes]] | None = None,
 ) -> tuple[bytes, object]:
     """The fields of a `frame` whose body is here whole, and the message (None when it is not JSON or not wanted).
 
-    In the fields `message` comes last and is the body's own bytes.
+    In the fields `message` comes last and is the body's own bytes, but for what `shorten` (`Shortener.shorten`) leaves
+    out of a wanted one.
     """
     fields = _encode_frame_fields(direction, header, len(body), probe)
     try:
@@ -110,6 +117,9 @@ def encode_frame(
         # Valid JSON has no raw line break inside a string, so blanks change nothing that means anything.
         message = json_text.encode().translate(_LINE_BREAKS)
         fields += b"," + encode_fields({"body": text})
+    elif shorten is not None and value_is_wanted:
+        document, message = shorten(value, body)
+        fields = document + fields
     return b'%s,"message":%s' % (fields, message), value
 
 
@@ -128,15 +138,19 @@ def encode_part(of: int, part: int, data: bytes) -> bytes:
         data.decode()
     except UnicodeDecodeError:
         return encode_fields({"of": of, "part": part} | _text_or_base64(data))
-    return b'"of":%d,"part":%d,"text":%s' % (of, part, _quote(data))
+    return b'"of":%d,"part":%d,"text":%s' % (of, part, quote(data))
 
 
-def _quote(data: bytes) -> bytes:
+def quote(data: bytes) -> bytes:
     """UTF-8 as a JSON string: what `json.dumps` writes, in steps that each hold the interpreter for a fraction of its
     time, since it is the wire that waits for it."""
-    if len(data.translate(None, _CONTROLS)) != len(data):
+    if len(data.translate(None, _RARE_CONTROLS)) != len(data):
         return json.dumps(data.decode(), ensure_ascii=False).encode()
-    return b'"%s"' % data.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    escaped = data.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    for control, escape in ((b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r")):
+        if control in escaped:
+            escaped = escaped.replace(control, escape)
+    return b'"%s"' % escaped
 
 
 def encode_invalid(direction: str, data: bytes, reason: str) -> bytes:

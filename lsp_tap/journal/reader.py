@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
 import msgspec
 from pydantic import ValidationError
@@ -32,11 +32,13 @@ from lsp_tap.journal.records import (
     RECORD_BY_KIND,
     BodyPart,
     ClientStarted,
+    DocumentText,
     Frame,
     ProjectObserved,
     Record,
     TapStarted,
 )
+from lsp_tap.journal.repeats import Restorer, find_bases
 from lsp_tap.journal.stored import READ_ERRORS, list_journals, open_journal, plain_path
 
 UnreadableReason: TypeAlias = Literal[
@@ -94,11 +96,26 @@ class JournalReader:
         self.offset = offset
         self.entry_offset = offset
         """Where the record begins that `step` yielded last; of a frame in parts, the first."""
+        self.line_offset = offset
+        """Where the line begins that `read_new_lines` yielded last."""
+        self._restorer = Restorer()
         self._line = 0
         self._torn_at: int | None = None
         self._partial: dict[int, _PartialFrame] = {}
         self._stopped = False
         self._is_complete = False
+
+    def know_bases(self) -> None:
+        """Looks, for a reader from some `offset` on, for what the text of the line there builds on. Raises one of
+        READ_ERRORS.
+        """
+        file, _ = open_journal(self.path)
+        with file:
+            file.seek(self.offset)
+            line = file.readline()
+            file.seek(0)
+            for base in find_bases(line, _read_until(file, self.offset)):
+                self._restorer.restore(base)
 
     def read_new(self) -> Iterator[Entry]:
         for line in self.read_new_lines():
@@ -121,12 +138,12 @@ class JournalReader:
             if frame is None:
                 yield from self.step(line)
             else:
-                self.entry_offset = self.offset - len(line)
+                self.entry_offset = self.line_offset
                 yield frame
 
     def read_new_lines(self) -> Iterator[bytes | Unreadable]:
         """The whole lines added since the last call, for who need not parse each of them: one that matters is given to
-        `step` before the next is taken.
+        `step` before the next is taken. Texts that were left out are in them again.
         """
         if self._is_complete:
             return
@@ -141,9 +158,10 @@ class JournalReader:
                     if not line.endswith(b"\n"):
                         self._torn_at = self.offset
                         return
+                    self.line_offset = self.offset
                     self.offset += len(line)
                     self._line += 1
-                    yield line
+                    yield self._restorer.restore(line)
                 self._is_complete = is_finished
         except READ_ERRORS as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -165,12 +183,16 @@ class JournalReader:
 
     def step(self, line: bytes) -> Iterator[Entry]:
         """What the line just read completes: nothing, or one entry."""
-        at = self.offset - len(line)
+        at = self.line_offset
         record = parse_line(line, line_number=self._line, offset=at)
         self.entry_offset = at
         match record:
             case Frame(body_parts=int()):
                 self._partial[record.seq] = _PartialFrame(record, at)
+            case Frame(document=DocumentText() as document) if document.model_fields_set - {"slot", "at"}:
+                # Not spelled as our recorders do.
+                told = record.model_dump(exclude={"document", "message"}, exclude_unset=True)
+                yield Frame.model_validate(told | {"error": "its text cannot be put together"})
             case BodyPart():
                 yield from self._add_part(record, at)
             case TapStarted() | ClientStarted() | ProjectObserved() if record.format > FORMAT_VERSION:
@@ -193,6 +215,13 @@ class JournalReader:
             del self._partial[part.of]
             self.entry_offset = partial.offset
             yield partial.complete()
+
+
+def _read_until(file: BinaryIO, offset: int) -> Iterator[bytes]:
+    at = 0
+    while at < offset and (line := file.readline()):
+        at += len(line)
+        yield line
 
 
 def read_journal(path: Path) -> Iterator[Entry]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 Direction: TypeAlias = Literal["client_to_server", "server_to_client"]
 Microseconds: TypeAlias = Annotated[int, Field(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999)]
@@ -68,6 +68,20 @@ class ServerStarted(Recorded):
     pid: int
 
 
+class DocumentText(_Plain):
+    """Where a document's whole text is in `message`, `at` in bytes. With a `base`, how it is made of that frame's: of
+    its first `prefix` and last `suffix` characters, and `middle` between them. The reader puts it back; only
+    `read_lines` shows it.
+    """
+
+    slot: int
+    at: int
+    base: int | None = None
+    prefix: int | None = None
+    suffix: int | None = None
+    middle: str | None = None
+
+
 class Frame(Recorded):
     """One framed message.
 
@@ -77,6 +91,7 @@ class Frame(Recorded):
     """
 
     kind: Literal["frame"]
+    document: DocumentText | None = None
     direction: Direction
     raw_length: int
     probe: bool = False

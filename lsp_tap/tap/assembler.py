@@ -20,16 +20,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lsp_tap.journal.repeats import Shortener
+
     Write = Callable[[str, bytes], int]
     """Writes a record of a kind; returns its `seq`."""
 
 
 class Assembler:
-    """One direction. Where events are missing (`skip_lost`), the frame they belong to is counted as lost."""
+    """One direction. Where events are missing (`skip_lost`), the frame they belong to is counted as lost. `shortener`:
+    where documents' texts are told.
+    """
 
-    def __init__(self, direction: str, write: Write) -> None:
+    def __init__(self, direction: str, write: Write, shortener: Shortener | None = None) -> None:
         self._direction = direction
         self._write = write
+        self._shortener = shortener
         self._header: Header | None = None  # of the frame we are in; None also when it is being skipped
         self._body: list[bytes] = []
         self._parts: _Parts | None = None
@@ -78,8 +83,18 @@ class Assembler:
             return None
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body.clear()
-        fields, message = encode_frame(self._direction, header.raw, body, probe=probe, value_is_wanted=value_is_wanted)
-        self._write("frame", fields)
+        shortener = self._shortener
+        fields, message = encode_frame(
+            self._direction,
+            header.raw,
+            body,
+            probe=probe,
+            value_is_wanted=value_is_wanted or (shortener is not None and shortener.is_wanted(body)),
+            shorten=None if shortener is None else shortener.shorten,
+        )
+        seq = self._write("frame", fields)
+        if shortener is not None:
+            shortener.note_written(seq)
         return message
 
     def _end_short(self, header: Header, missing_bytes: int) -> None:

@@ -156,7 +156,7 @@ class _Start:
         client_pid = os.environ.get("OPENCODE_PID", "")
         noted = Noted(
             "tap_started",
-            format=1,
+            format=2,
             recorder=f"lsp-tap {__version__}",
             name=_readable(self.name),
             command=[_readable(word) for word in self.options.command],

@@ -10,6 +10,7 @@ import time
 
 from lsp_tap.errors import complain
 from lsp_tap.journal.lines import encode_fields, encode_frame, split_character
+from lsp_tap.journal.repeats import Shortener
 from lsp_tap.journal.writer import JournalWriter
 from lsp_tap.tap.assembler import Assembler
 from lsp_tap.tap.items import CLIENT, SERVER, Chunk, ErrorOutput, Item, Lost, Noted, Told
@@ -46,7 +47,11 @@ class Recording:
         """Where there may be more files; None when nothing is written."""
         self._probe = probe if writer is not None else None
         self._inject = inject
-        self._assemblers = (Assembler(CLIENT_TO_SERVER, self._write), Assembler("server_to_client", self._write))
+        self._shortener = Shortener()
+        self._assemblers = (
+            Assembler(CLIENT_TO_SERVER, self._write, self._shortener),
+            Assembler("server_to_client", self._write),
+        )
         self._splitter = Splitter()  # of what the client says
         self._gate = gate  # has the server's
         self._seen = [0, 0]
@@ -99,12 +104,17 @@ class Recording:
 
     def _write(self, kind: str, fields: bytes) -> int:
         assert self._writer is not None
-        return self._writer.write(kind, fields, self._time_us, self._monotonic_us)
+        lost_count = self._writer.lost_count
+        seq = self._writer.write(kind, fields, self._time_us, self._monotonic_us)
+        if self._writer.lost_count != lost_count:
+            self._shortener.forget()
+        return seq
 
     def _flush(self, writer: JournalWriter) -> None:
         writer.flush(self._monotonic_us)
         if writer.lost_count != self._lost_count:
             self._lost_count = writer.lost_count
+            self._shortener.forget()
             for assembler in self._assemblers:
                 assembler.skip_parts()
         self._complain(writer)

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from lsp_tap.cli import cli
 from lsp_tap.journal.lines import encode_fields, encode_line
 from lsp_tap.journal.records import Direction
+from lsp_tap.journal.repeats import Shortener
 from lsp_tap.tap.assembler import Assembler
 from lsp_tap.wire.framing import Splitter, encode_frame
 
@@ -50,7 +51,10 @@ class Connection(Journalled):
         super().__init__(folder, stem, first | {"client_pid": client_pid, "platform": "linux"})
         self.wire: dict[Direction, bytes] = {C2S: b"", S2C: b""}
         self._splitters = {direction: Splitter() for direction in self.wire}
-        self._assemblers = {direction: Assembler(direction, self.write) for direction in self.wire}
+        self._assemblers = {
+            direction: Assembler(direction, self.write, Shortener() if direction == C2S else None)
+            for direction in self.wire
+        }
 
     def put(self, direction: Direction, data: bytes, *, probe: bool = False) -> None:
         """Bytes as they came in one read."""
@@ -117,6 +121,13 @@ def hostile(folder: Path) -> Connection:
     connection.put(S2C, encode_frame(b"not JSON"))
     connection.put(S2C, encode_frame(b"\xff\xfe"))
     connection.put(S2C, encode_frame(b'\xef\xbb\xbf{"method":"with/bom"}'))
+    text = "".join(f"it's a </script> of {number} \u2028lines\n" for number in range(50))
+    for version in range(3):
+        document = {"uri": "file:///p/long.py", "version": version}
+        changes = [{"text": text.replace(" 7 ", f" {version} \x1b[31m")}]
+        connection.say(
+            C2S, method="textDocument/didChange", params={"textDocument": document, "contentChanges": changes}
+        )
     connection.put(S2C, b"a print on stdout\n")
     connection.put(S2C, b"\xff\xfe\n")
     connection.put(S2C, encode_frame(b"[1,2]"))

@@ -78,4 +78,4 @@ def test_hostile_messages_are_in_it_whole(tmp_path: Path) -> None:
     hostile(tmp_path)
     *pairs, others = export_entries(tmp_path)
     assert len(pairs) == 3
-    assert len(others["_webSocketMessages"]) == 17
+    assert len(others["_webSocketMessages"]) == 20

@@ -82,7 +82,7 @@ def test_hostile_messages_take_nothing_else_with_them(tmp_path: Path) -> None:
     hostile(tmp_path)
     result = export(tmp_path, "--to", "inspector")
     entries = parse_log(result.stdout)
-    assert len(entries) == 12
+    assert len(entries) == 15
     assert (entries[4][0], entries[4][3], entries[4][4]["message"][-1]) == ("Received response", "1ms", "\u2028")
     assert entries[-1][4] == {"text": "é" * 700_000}
     assert "responses without a request (2)" in result.stderr

@@ -98,5 +98,5 @@ def test_the_same_capture_gives_the_same_spans_on_many_lines(tmp_path: Path) -> 
 def test_hostile_messages_are_spans_or_counted(tmp_path: Path) -> None:
     hostile(tmp_path)
     result = export(tmp_path, "--to", "otlp")
-    assert len(export_spans(tmp_path)) == 9
+    assert len(export_spans(tmp_path)) == 12
     assert "frames that are not JSON (3)" in result.stderr

@@ -40,7 +40,7 @@ def _streams() -> Iterator[bytes]:
 
 
 def _journals() -> Iterator[bytes]:
-    for path in sorted(FIXTURES.glob("*-v1.jsonl")):
+    for path in sorted(FIXTURES.glob("*-v*.jsonl")):
         content = path.read_bytes()
         yield from (content, *content.splitlines(keepends=True))
 

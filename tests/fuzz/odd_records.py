@@ -33,7 +33,7 @@ def read_pool() -> tuple[dict[str, Any], ...]:
     """Records of each kind, of servers and of clients."""
     paths = [path for name in SCENARIOS for path in sorted((GOLDEN / name / "tap").iterdir())]
     lines = [
-        line for path in [*paths, *sorted(FIXTURES.glob("*-v1.jsonl"))] for line in path.read_text("utf-8").splitlines()
+        line for path in [*paths, *sorted(FIXTURES.glob("*-v*.jsonl"))] for line in path.read_text("utf-8").splitlines()
     ]
     return tuple(json.loads(line) for line in lines)
 

@@ -27,7 +27,7 @@ def encode_stderr(seq: int, text: str = "x") -> bytes:
 
 def encode_newer_head() -> bytes:
     example = next(line for line in FORMAT.read_text().splitlines() if line.startswith('    {"seq":0'))
-    return example.strip().replace('"format":1', '"format":2').encode() + b"\n"
+    return example.strip().replace('"format":2', '"format":3').encode() + b"\n"
 
 
 def encode_head(seq: int, parts: int) -> bytes:
@@ -95,7 +95,7 @@ def test_a_newer_format_is_told_of_and_not_guessed_at(path: Path) -> None:
     (entry,) = read(path, encode_newer_head() + encode_stderr(1))
     assert isinstance(entry, Unreadable)
     assert entry.reason == "newer format"
-    assert "format 2" in entry.detail
+    assert "format 3" in entry.detail
 
 
 def test_a_newer_format_that_was_first_seen_torn_is_told_of_once(path: Path) -> None:
