@@ -189,7 +189,7 @@ class JournalReader:
         match record:
             case Frame(body_parts=int()):
                 self._partial[record.seq] = _PartialFrame(record, at)
-            case Frame(document=DocumentText() as document) if document.model_fields_set - {"slot", "at"}:
+            case Frame(document=DocumentText() as document) if document.model_fields_set - {"slot", "at", "ascii"}:
                 # Not spelled as our recorders do.
                 told = record.model_dump(exclude={"document", "message"}, exclude_unset=True)
                 yield Frame.model_validate(told | {"error": "its text cannot be put together"})

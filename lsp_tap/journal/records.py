@@ -76,6 +76,7 @@ class DocumentText(_Plain):
 
     slot: int
     at: int
+    ascii: bool = False
     base: int | None = None
     prefix: int | None = None
     suffix: int | None = None

@@ -65,12 +65,17 @@ class Shortener:
             text = value.encode()
         except UnicodeEncodeError:  # half a surrogate pair
             return b"", body
-        literal = quote(text)
-        at = _find_literal(body, literal) if len(text) >= MIN_BYTES else -1
+        if len(text) < MIN_BYTES:
+            return b"", body
+        is_ascii = body.isascii() and not text.isascii()
+        literal = _spell(text, is_ascii)
+        at = _find_literal(body, literal)
         if at < 0:
             return b"", body
         slot = self._take_slot(uri, len(text))
         place: dict[str, object] = {"slot": slot.number, "at": at}
+        if is_ascii:
+            place["ascii"] = True
         base = slot.text
         slot.text, self._written = text, slot
         self._size_bytes += len(text) - len(base)
@@ -126,8 +131,13 @@ def _find_text(message: object) -> tuple[str, str] | None:
     return None
 
 
+def _spell(text: bytes, is_ascii: bool) -> bytes:
+    """As a JSON string: as JavaScript does, or as Python does unless told otherwise."""
+    return json.dumps(text.decode()).encode() if is_ascii else quote(text)
+
+
 def _find_literal(body: bytes, literal: bytes) -> int:
-    """Where the text is spelled, as a member named `text`, in the way that `Restorer` will spell it; else -1."""
+    """Where the text is spelled so, as a member named `text`; else -1."""
     at = body.find(b'"text"')
     while at >= 0:
         start = body.find(b'"', at + 6)
@@ -194,7 +204,8 @@ class Restorer:
                 start = before.removesuffix(_MESSAGE)
                 return b"%s,%s}\n" % (start, encode_fields({"error": error}))
             self._slots[slot] = seq, text
-            return b"%s%s%s%s" % (before, after[:at], quote(text.encode()), after[at + 4 :])
+            literal = _spell(text.encode(), document.get("ascii") is True)
+            return b"%s%s%s%s" % (before, after[:at], literal, after[at + 4 :])
         self._slots[slot] = seq, (after, at)
         return before + after
 

@@ -1,8 +1,9 @@
 """Journals of any size that look like real ones, made from a seed: an agent at work on this repository's own package.
 
 A turn is some tool calls, every second one an edit. As OpenCode does, each call that touches a file sends its whole
-text, and is answered by pushes and by pulls of the client and of the tap. In between an editor's requests (hover,
-completion, semantic tokens, symbols) take `chatter` of all bytes, whatever the fold makes of them.
+text, which is in the journal once, as a tap has it, and is answered by pushes and by pulls of the client and of the
+tap. In between an editor's requests (hover, completion, semantic tokens, symbols) take `chatter` of all bytes, whatever
+the fold makes of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import lsp_tap
+from lsp_tap.journal.lines import encode_fields, encode_frame, encode_line
+from lsp_tap.journal.repeats import Shortener
 
 START_US = 1_767_225_600_000_000
 PROJECT = "/home/ada/project"
@@ -59,6 +62,7 @@ class Work:
         self._client = (logs / "tap" / f"client-20260101T000000Z-{pid}-0.jsonl").open("wb")
         self._server = (logs / "tap" / f"server-checker-20260101T000000Z-{server_pid}.jsonl").open("wb")
         self._seq: dict[BinaryIO, int] = {self._client: 0, self._server: 0}
+        self._shortener = Shortener()
         self._ids = self._versions = self._names = 0
         found = sorted(Path(lsp_tap.__file__).parent.rglob("*.py"), key=lambda path: -path.stat().st_size)
         self._lines = {
@@ -245,21 +249,21 @@ class Work:
 
     def _frame(self, message: dict[str, Any], *, back: bool, probe: bool = False) -> int:
         direction = "server_to_client" if back else "client_to_server"
-        more = {"probe": True} if probe else {}
-        return self._write(
-            self._server, "frame", direction=direction, raw_length=100, **more, message={"jsonrpc": "2.0", **message}
-        )
+        body = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":"), ensure_ascii=False).encode()
+        header = b"Content-Length: %d\r\n\r\n" % len(body)
+        shorten = None if back else self._shortener.shorten
+        fields, _ = encode_frame(direction, header, body, probe=probe, shorten=shorten)
+        size = self._write_line(self._server, "frame", fields)
+        self._shortener.note_written(self._seq[self._server] - 1)
+        return size
 
     def _write(self, file: BinaryIO, kind: str, **fields: Any) -> int:
+        return self._write_line(file, kind, encode_fields(fields))
+
+    def _write_line(self, file: BinaryIO, kind: str, fields: bytes) -> int:
         self.now_us += 150
-        at = {
-            "seq": self._seq[file],
-            "time_us": self.now_us,
-            "monotonic_us": self.now_us - self._start_us,
-            "kind": kind,
-        }
-        self._seq[file] += 1
-        size = file.write(json.dumps(at | fields, separators=(",", ":"), ensure_ascii=False).encode() + b"\n")
+        seq, self._seq[file] = self._seq[file], self._seq[file] + 1
+        size = file.write(encode_line(seq, self.now_us, self.now_us - self._start_us, kind, fields))
         self.size_bytes += size
         return size
 
