@@ -1,6 +1,6 @@
 """Texts of documents, each stored once however often it crosses the wire. Pure, standard library.
 
-A client that knows no ranges (OpenCode) sends a document's whole text with every touch, changed or not. The recorder
+OpenCode sends a document's whole text with every touch, changed or not, also where it names a range. The recorder
 remembers the latest text of some documents, each in a numbered slot; what a `textDocument/didOpen` or `didChange` has
 in common with what is in its slot, at its start and its end, is left out of the line. `Shortener` does that, `Restorer`
 makes the line again that would have been written whole: whatever reads journals line by line need not know.
@@ -119,14 +119,14 @@ class Shortener:
 
 
 def _find_text(message: object) -> tuple[str, str] | None:
-    """The URI and the whole text that a notification tells of a document."""
+    """The URI and the text that a notification tells of a document, in one piece."""
     match message:
         case {"method": "textDocument/didOpen", "params": {"textDocument": {"uri": str(uri), "text": str(text)}}}:
             return uri, text
         case {
             "method": "textDocument/didChange",
-            "params": {"textDocument": {"uri": str(uri)}, "contentChanges": [{"text": str(text), **more}]},
-        } if "range" not in more:
+            "params": {"textDocument": {"uri": str(uri)}, "contentChanges": [{"text": str(text)}]},
+        }:
             return uri, text
     return None
 

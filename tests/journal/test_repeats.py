@@ -149,7 +149,6 @@ def test_no_more_is_remembered_than_there_is_room_for() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        tell("file:///a", LONG, range={"start": {"line": 0, "character": 0}, "end": {"line": 1, "character": 0}}),
         tell("file:///a", LONG, method="textDocument/didSave"),
         tell("file:///a", "short"),
         tell("file:///a", LONG + "\ud800"),
