@@ -137,6 +137,7 @@ class ServerFold:
         self._diagnostics: dict[object, Any] = {}
         self._pulls: dict[tuple[str, Any], _Pull] = {}
         self._last: dict[tuple[str, str], Report] = {}
+        self._said: dict[str, tuple[Content | None, str, list[Any], tuple[Diagnostic, ...]]] = {}
         self._initialize_id: Any = None
         self._ending_asked = False
 
@@ -315,9 +316,18 @@ class ServerFold:
             ended = change.order - 0.5
         return None
 
-    def _parse(self, uri: str, items: Iterable[Any], change: Change | None) -> tuple[Diagnostic, ...]:
-        lines = _split_content(change.content) if change else None
-        name, encoding = self.timeline.name, self.timeline.encoding
+    def _parse(self, uri: str, items: list[Any], change: Change | None) -> tuple[Diagnostic, ...]:
+        content, encoding = change.content if change else None, self.timeline.encoding
+        said = self._said.get(uri)
+        if said is not None and said[0] is content and said[1] == encoding and said[2] == items:
+            return said[3]  # a server that checks everything says the same of most documents each time
+        parsed = self._parse_new(uri, items, content, encoding)
+        self._said[uri] = content, encoding, items, parsed
+        return parsed
+
+    def _parse_new(self, uri: str, items: list[Any], content: Content | None, encoding: str) -> tuple[Diagnostic, ...]:
+        lines = _split_content(content) if content is not None and items else None
+        name = self.timeline.name
         parsed = parse_diagnostics(items, uri=uri, server=name, lines=lines, encoding=encoding)
         # Servers repeat themselves: each diagnostic, and each list of them, is kept once.
         known: tuple[Diagnostic, ...] | None = self._diagnostics.get(parsed)

@@ -44,8 +44,22 @@ class OpenDocument:
                 # pygls would take a change without a range as an error under incremental sync.
                 self._document._source = TextDocumentContentChangeWholeDocument(text=change["text"]).text
                 continue
+            if _spans_all(change["range"], self.text):
+                self._document._source = TextDocumentContentChangeWholeDocument(text=change["text"]).text
+                continue
             ends = [Position(**change["range"][end]) for end in ("start", "end")]
             self._document.apply_change(TextDocumentContentChangePartial(range=Range(*ends), text=change["text"]))
+
+
+def _spans_all(span: Any, text: str) -> bool:
+    """Whether a range is known to be the whole text, as OpenCode names it, without splitting that into lines."""
+    start, end = span["start"], span["end"]
+    if start["line"] != 0 or start["character"] != 0 or "\r" in text:
+        return False
+    last_line = text.count("\n")
+    if end["line"] != last_line:
+        return bool(end["line"] > last_line)
+    return bool(end["character"] >= 4 * (len(text) - text.rfind("\n") - 1))
 
 
 class _Document(TextDocument):
