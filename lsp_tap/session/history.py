@@ -9,18 +9,33 @@ one holds as long as it has the same.
 
 from __future__ import annotations
 
-import zlib
+import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeVar
 
 from lsp_tap.journal import records
 from lsp_tap.timeline.contents import EMPTY_CONTENT, Content, ContentPool
 
+if sys.version_info >= (3, 14):
+    from compression.zstd import compress, decompress
+else:
+    from backports.zstd import compress, decompress
+
+_NO_FILES: Final[Mapping[str, FileSeen]] = MappingProxyType({})
+_Kept = TypeVar("_Kept")
 _LIKELY: Final = 4
 _LONG: Final = 1024
 """Characters from which on a text that is only written again is worth packing."""
+
+
+class FileSeen(NamedTuple):
+    """A file as it was before or after a call: its text's hash, if known. `existed`: None: nobody can tell."""
+
+    existed: bool | None
+    sha256: str | None
 
 
 @dataclass(slots=True, eq=False)
@@ -42,19 +57,19 @@ class Call:
     exit_code: int | None = None
     start_us: int | None = None
     end_us: int | None = None
-    files_before: dict[str, records.FileState] = field(default_factory=dict)
-    files_after: dict[str, records.FileState] = field(default_factory=dict)
+    files_before: Mapping[str, FileSeen] = field(default_factory=lambda: _NO_FILES)
+    files_after: Mapping[str, FileSeen] = field(default_factory=lambda: _NO_FILES)
     diagnostics: Any = None  # what the client itself said; an oracle for tests, never a source
 
     @property
     def output(self) -> str | None:
         packed = self.packed_output
-        return zlib.decompress(packed).decode("utf-8", "surrogatepass") if isinstance(packed, bytes) else packed
+        return decompress(packed).decode("utf-8", "surrogatepass") if isinstance(packed, bytes) else packed
 
     @output.setter
     def output(self, text: str | None) -> None:
         is_long = text is not None and len(text) >= _LONG
-        self.packed_output = zlib.compress(text.encode("utf-8", "surrogatepass"), 1) if text and is_long else text
+        self.packed_output = compress(text.encode("utf-8", "surrogatepass"), 1) if text and is_long else text
 
     @property
     def child_session_id(self) -> str | None:
@@ -136,18 +151,18 @@ class HistoryFold:
         self.texts: dict[str, Content] = {}
         self.revision = 0
         self._contents = contents or ContentPool()
-        self._files: dict[tuple[object, ...], records.FileState] = {}
+        self._once: dict[object, Any] = {}  # what many records name, each kept once
         self._named: deque[str] = deque(maxlen=_LIKELY)  # hashes of the texts that were named last
         self._awaiting: dict[str, list[Call]] = {}  # by the hash of a text they name that is not known yet
         self.pruned: set[str] = set()
         """Sessions that are not recorded any more: of some of their journals only the heads are left."""
 
-    def text_of(self, state: records.FileState | None) -> str | None:
+    def text_of(self, state: FileSeen | None) -> str | None:
         """The text of a file as the plugin read it; None where it is not known, "" where it did not exist."""
         content = self.content_of(state)
         return None if content is None else content.text
 
-    def content_of(self, state: records.FileState | None) -> Content | None:
+    def content_of(self, state: FileSeen | None) -> Content | None:
         """The same, to be compared."""
         if state is None:
             return None
@@ -201,7 +216,7 @@ class HistoryFold:
         """The first text of a hash is the one that counts."""
         if record.sha256 not in self.texts:
             # What a call left is like what it found, which it named last.
-            self.texts[record.sha256] = self._contents.add(record.text, map(self.texts.get, self._named))
+            self.texts[self._keep(record.sha256)] = self._contents.add(record.text, map(self.texts.get, self._named))
         self._named.append(record.sha256)
         for call in self._awaiting.pop(record.sha256, ()):
             call.revision = self.sessions[call.session_id].revision = self.revision
@@ -249,9 +264,9 @@ class HistoryFold:
     def _tool_updated(self, session: SessionHistory, record: records.ToolUpdated) -> None:
         call = self._call(session, record.call_id, record.tool)
         message = self._message(session, record.message_id)
-        if record.call_id not in message.calls:
-            message.calls.append(record.call_id)
-        call.message_id, call.status, call.tool = record.message_id, record.status, record.tool
+        if call.call_id not in message.calls:
+            message.calls.append(call.call_id)
+        call.message_id, call.status, call.tool = message.message_id, self._keep(record.status), self._keep(record.tool)
         for name in ("args", "output", "error", "metadata", "exit_code"):
             value = getattr(record, name)
             if value is not None:
@@ -262,16 +277,17 @@ class HistoryFold:
             ended = int(record.end_ms * 1000) if record.end_ms is not None else record.time_us
             call.end_us = max(call.end_us or 0, ended)
 
-    def _keep_files(self, call: Call, files: Iterable[records.FileState]) -> dict[str, records.FileState]:
-        """By path. What one call left is what the next one finds, and is kept once."""
-        kept = [
-            self._files.setdefault((f.path, f.existed, f.sha256, f.bytes, f.skipped), f) if not f.model_extra else f
-            for f in files
-        ]
-        for file in kept:
+    def _keep_files(self, call: Call, files: Iterable[records.FileState]) -> dict[str, FileSeen]:
+        """By path."""
+        for file in files:
             if file.sha256 and file.sha256 not in self.texts:
                 self._awaiting.setdefault(file.sha256, []).append(call)
-        return {file.path: file for file in kept}
+        return {self._keep(file.path): self._keep(FileSeen(file.existed, self._keep(file.sha256))) for file in files}
+
+    def _keep(self, value: _Kept) -> _Kept:
+        """The first that was equal: what one call left is what the next one finds."""
+        kept: _Kept = self._once.setdefault(value, value)
+        return kept
 
     def _message(self, session: SessionHistory, message_id: str) -> Message:
         message = session.messages.setdefault(message_id, Message(message_id, session.session_id))
@@ -279,6 +295,9 @@ class HistoryFold:
         return message
 
     def _call(self, session: SessionHistory, call_id: str, tool: str) -> Call:
-        call = session.calls.setdefault(call_id, Call(call_id, session.session_id, tool, len(session.calls)))
+        call = session.calls.get(call_id)
+        if call is None:
+            call = Call(call_id, session.session_id, self._keep(tool), len(session.calls))
+            session.calls[call_id] = call
         call.revision = self.revision
         return call

@@ -138,6 +138,7 @@ class ServerFold:
         self._pulls: dict[tuple[str, Any], _Pull] = {}
         self._last: dict[tuple[str, str], Report] = {}
         self._said: dict[str, tuple[Content | None, str, list[Any], tuple[Diagnostic, ...]]] = {}
+        self._uris: dict[str, str] = {}
         self._initialize_id: Any = None
         self._ending_asked = False
 
@@ -224,7 +225,7 @@ class ServerFold:
                 case "textDocument/didChange":
                     self._changed(frame, params)
                 case "textDocument/didClose":
-                    self._documents.pop(_read_string(params["textDocument"], "uri"), None)
+                    self._documents.pop(self._read_uri(params["textDocument"]), None)
                 case "textDocument/diagnostic":
                     self._pulled(frame, message["id"], params)
                 case "shutdown" | "exit":
@@ -235,13 +236,13 @@ class ServerFold:
             self._answered(frame, message)
 
     def _opened(self, frame: records.Frame, item: dict[str, Any]) -> None:
-        uri = _read_string(item, "uri")
+        uri = self._read_uri(item)
         document = OpenDocument(uri, _read_string(item, "text"), self.timeline.encoding)
         self._documents[uri] = document
         self._record_change(frame, uri, _read_version(item), document.text)
 
     def _changed(self, frame: records.Frame, params: dict[str, Any]) -> None:
-        uri = _read_string(params["textDocument"], "uri")
+        uri = self._read_uri(params["textDocument"])
         document = self._documents.get(uri)
         if document is None:
             return
@@ -259,8 +260,13 @@ class ServerFold:
         if change.altered:
             self._unreported[uri] = change
 
+    def _read_uri(self, item: dict[str, Any]) -> str:
+        """Each is kept once. Raises KeyError or TypeError where there is none."""
+        uri = _read_string(item, "uri")
+        return self._uris.setdefault(uri, uri)
+
     def _pulled(self, frame: records.Frame, request_id: Any, params: dict[str, Any]) -> None:
-        uri = _read_string(params["textDocument"], "uri")
+        uri = self._read_uri(params["textDocument"])
         asker: Asker = "tap" if frame.probe else "client"
         pull = _Pull(self._order, uri, str(params.get("identifier") or ""), asker, self._current.get(uri))
         self._pulls[_key(request_id)] = pull
@@ -280,7 +286,7 @@ class ServerFold:
         for uri, related in (result.get("relatedDocuments") or {}).items():
             current = self._current.get(uri)
             if current is None or current.order <= pull.order:
-                self._pull_report(frame, pull, uri, related, current)
+                self._pull_report(frame, pull, self._uris.setdefault(uri, uri), related, current)
 
     def _pull_report(
         self, frame: records.Frame, pull: _Pull, uri: str, result: dict[str, Any], change: Change | None
@@ -296,7 +302,7 @@ class ServerFold:
         self._add(Report(pull.order, frame.time_us, uri, channel, pull.asked_by, items, change))
 
     def _published(self, frame: records.Frame, params: dict[str, Any]) -> None:
-        uri, version = _read_string(params, "uri"), _read_version(params)
+        uri, version = self._read_uri(params), _read_version(params)
         change, as_of = self._current.get(uri), float(self._order)
         if change is not None and version is not None and version != change.version:
             described = self._change_of_version(uri, version)
