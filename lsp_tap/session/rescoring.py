@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -28,6 +28,8 @@ UNKNOWN_LSP = Lsp(
     freshness="no-server",
     servers=(),
 )
+
+_MOST: Final = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +206,14 @@ def _dict(value: Any) -> Json:
 
 
 def _count(value: Any, otherwise: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+    """A file may say anything: what counts nothing is no count."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
+    return value if is_count else otherwise
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST
+    return float(value) if is_number else None
 
 
 def sum_up(rescored: Sequence[Rescored]) -> dict[str, int]:

@@ -159,6 +159,16 @@ def test_whatever_stands_in_a_field_the_row_comes_out_or_the_reason(data: st.Dat
             assert row.reason
 
 
+@pytest.mark.parametrize("number", [-1, 10**400, 1e300, 2.5, "3"])
+@pytest.mark.parametrize("field", ["filesModified", "timeToCompletion"])
+def test_a_number_that_counts_nothing_is_judged_all_the_same(number: Any, field: str) -> None:
+    document = json.loads(json.dumps(V1_2))
+    document["examples"][0]["outcome"].setdefault("metrics", {})[field] = number
+    (row,) = parse_sources([("dspy-x.json", json.dumps(document).encode())])
+    assert isinstance(row, TurnRow)
+    assert isinstance(rescore_row(row, Thresholds()).after.success, bool)
+
+
 def draw_document(data: st.DataObject, documents: list[Json]) -> bytes:
     """One of the documents, with anything in up to three of its places."""
     document = json.loads(json.dumps(data.draw(st.sampled_from(documents))))
