@@ -216,7 +216,9 @@ class HistoryFold:
         """The first text of a hash is the one that counts."""
         if record.sha256 not in self.texts:
             # What a call left is like what it found, which it named last.
-            self.texts[self._keep(record.sha256)] = self._contents.add(record.text, map(self.texts.get, self._named))
+            self.texts[self._keep(record.sha256)] = self._contents.add(
+                record.text, map(self.texts.get, reversed(self._named))
+            )
         self._named.append(record.sha256)
         for call in self._awaiting.pop(record.sha256, ()):
             call.revision = self.sessions[call.session_id].revision = self.revision

@@ -1,6 +1,7 @@
 """The timeline: what servers said of documents, as data. Pure; it knows LSP and no client.
 
     texts        lines and positions as LSP counts them; an open document
+    ranges       changes of a part of one
     diagnostics  one diagnostic, in positions that do not depend on the encoding
     fold         a server's records -> changes (document versions) and reports, on one axis
     linemap      where a line of an older text stands in a newer one

@@ -13,6 +13,9 @@ from typing import Final
 _MAX_DEPTH: Final = 32
 """How many differences are at most between a text and one that is kept whole."""
 
+_ALIKE: Final = 0.9
+"""Two texts that share more than this are versions of one: nobody looks for a better match."""
+
 _RECENT_CHARACTERS: Final = 2 << 20
 
 
@@ -71,6 +74,8 @@ def _subtract(text: str, like: Iterable[Content | None]) -> Content | None:
         end = count_common_end(old, text, min(len(old), len(text)) - start)
         if best is None or start + end > best[0]:
             best = start + end, base, start, end
+            if best[0] > _ALIKE * len(text):
+                break
     if best is None or best[0] * 2 < len(text):
         return None
     _, base, start, end = best

@@ -139,6 +139,7 @@ class ServerFold:
         self._last: dict[tuple[str, str], Report] = {}
         self._said: dict[str, tuple[Content | None, str, list[Any], tuple[Diagnostic, ...]]] = {}
         self._uris: dict[str, str] = {}
+        self._channels: dict[str, str] = {}
         self._initialize_id: Any = None
         self._ending_asked = False
 
@@ -237,7 +238,7 @@ class ServerFold:
 
     def _opened(self, frame: records.Frame, item: dict[str, Any]) -> None:
         uri = self._read_uri(item)
-        document = OpenDocument(uri, _read_string(item, "text"), self.timeline.encoding)
+        document = OpenDocument(_read_string(item, "text"), self.timeline.encoding)
         self._documents[uri] = document
         self._record_change(frame, uri, _read_version(item), document.text)
 
@@ -291,7 +292,7 @@ class ServerFold:
     def _pull_report(
         self, frame: records.Frame, pull: _Pull, uri: str, result: dict[str, Any], change: Change | None
     ) -> None:
-        channel = f"pull:{pull.identifier}"
+        channel = self._channels.setdefault(pull.identifier, f"pull:{pull.identifier}")
         if result.get("kind") == "unchanged":
             last = self._last.get((uri, channel))
             if last is None:

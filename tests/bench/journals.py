@@ -30,9 +30,11 @@ MESSAGES = (
 )
 
 
-def make_journals(logs: Path, size_bytes: int, *, calls_a_turn: int = 20, chatter: float = 0.45) -> Work:
+def make_journals(
+    logs: Path, size_bytes: int, *, calls_a_turn: int = 20, chatter: float = 0.45, texts_are_whole: bool = False
+) -> Work:
     """Finished turns until the journals in `logs/tap` have that size; more can be added with the returned object."""
-    work = Work(logs, chatter=chatter)
+    work = Work(logs, chatter=chatter, texts_are_whole=texts_are_whole)
     while work.size_bytes < size_bytes:
         work.add_turn(calls_a_turn)
     return work
@@ -51,7 +53,9 @@ class Work:
         documents: int = 60,
         name: str = "bench",
         start_us: int = START_US,
+        texts_are_whole: bool = False,
     ) -> None:
+        """`texts_are_whole`: as in journals of format 1, however often a text crosses the wire."""
         (logs / "tap").mkdir(parents=True, exist_ok=True)
         self.chance = random.Random(1)
         self.now_us = start_us
@@ -62,7 +66,7 @@ class Work:
         self._client = (logs / "tap" / f"client-20260101T000000Z-{pid}-0.jsonl").open("wb")
         self._server = (logs / "tap" / f"server-checker-20260101T000000Z-{server_pid}.jsonl").open("wb")
         self._seq: dict[BinaryIO, int] = {self._client: 0, self._server: 0}
-        self._shortener = Shortener()
+        self._shortener = None if texts_are_whole else Shortener()
         self._ids = self._versions = self._names = 0
         found = sorted(Path(lsp_tap.__file__).parent.rglob("*.py"), key=lambda path: -path.stat().st_size)
         self._lines = {
@@ -251,10 +255,12 @@ class Work:
         direction = "server_to_client" if back else "client_to_server"
         body = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":"), ensure_ascii=False).encode()
         header = b"Content-Length: %d\r\n\r\n" % len(body)
-        shorten = None if back else self._shortener.shorten
+        shortener = None if back else self._shortener
+        shorten = None if shortener is None else shortener.shorten
         fields, _ = encode_frame(direction, header, body, probe=probe, shorten=shorten)
         size = self._write_line(self._server, "frame", fields)
-        self._shortener.note_written(self._seq[self._server] - 1)
+        if shortener is not None:
+            shortener.note_written(self._seq[self._server] - 1)
         return size
 
     def _write(self, file: BinaryIO, kind: str, **fields: Any) -> int:
