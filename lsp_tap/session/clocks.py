@@ -84,17 +84,22 @@ class Clock:
         return min(time_us + self._shift_us, _LAST_US)
 
     def _step(self, time_us: int, monotonic_us: int) -> None:
-        if self._last is not None:
-            passed_us = monotonic_us - self._last[1]
-            back_us = self._last[0] + passed_us - time_us
+        last = self._last
+        self._last = time_us, monotonic_us
+        if last is None:
+            self._spans.append(_Span(_NEVER_US, time_us, self._shift_us))
+        elif last == self._last:
+            return  # a frame that its head was of
+        else:
+            passed_us = monotonic_us - last[1]
+            back_us = last[0] + passed_us - time_us
             if back_us > SET_BACK_US:
                 self._spans[-1].end_us += passed_us
                 self._shift_us += back_us
                 self._spans.append(_Span(time_us - passed_us, time_us, self._shift_us))
-        if not self._spans:
-            self._spans.append(_Span(_NEVER_US, time_us, self._shift_us))
-        self._spans[-1].end_us = max(self._spans[-1].end_us, time_us)
-        self._last = time_us, monotonic_us
+        span = self._spans[-1]
+        if time_us > span.end_us:
+            span.end_us = time_us
 
     def _amend_ms(self, told_ms: float) -> float:
         """A time that the client told is one that the clock showed before; where it showed it twice, the later time."""
