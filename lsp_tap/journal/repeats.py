@@ -15,10 +15,11 @@ import json
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
 from lsp_tap.journal.lines import encode_fields, quote
+from lsp_tap.sequences import count_common, count_common_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Any
 
 MIN_BYTES = 512
@@ -151,27 +152,13 @@ def _match(old: bytes, new: bytes) -> tuple[int, int]:
     """How many bytes both begin with, and of the rest, how many both end with: whole characters."""
     if old == new:
         return len(new), 0
-    most = min(len(old), len(new))
-    start = _bisect(most, lambda low, high: old[low:high] == new[low:high])
+    start = count_common(old, new)
     while start and start < len(new) and new[start] & 0xC0 == 0x80:
         start -= 1
-    a, b = len(old), len(new)
-    end = _bisect(most - start, lambda low, high: old[a - high : a - low] == new[b - high : b - low])
-    while end and new[b - end] & 0xC0 == 0x80:
+    end = count_common_end(old, new, min(len(old), len(new)) - start)
+    while end and new[len(new) - end] & 0xC0 == 0x80:
         end -= 1
     return start, end
-
-
-def _bisect(most: int, is_same: Callable[[int, int], bool]) -> int:
-    """The largest number, up to `most`, below which all is the same: `is_same(low, high)` tells of what is between."""
-    low, high = 0, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        if is_same(low, middle):
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 class Restorer:

@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
 
+from lsp_tap.sequences import count_common
 from lsp_tap.session.attribution import Attribution, find_files, find_path
 from lsp_tap.session.history import Call, HistoryFold, SessionHistory
 from lsp_tap.session.memo import Memo
@@ -14,7 +15,6 @@ from lsp_tap.session.models import Diagnostics, Lsp
 from lsp_tap.session.ownership import OwnedStep, Ownership
 from lsp_tap.session.sums import CallMeasure, Sums, is_within
 from lsp_tap.session.verified import Verification
-from lsp_tap.timeline.contents import count_common
 from lsp_tap.timeline.fold import ServerTimeline
 from lsp_tap.timeline.states import State, StateFinder
 from lsp_tap.timeline.steps import Freshness

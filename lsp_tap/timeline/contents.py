@@ -7,8 +7,10 @@ So a recording takes the memory of its documents and its edits, however often wh
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
+
+from lsp_tap.sequences import count_common, count_common_end
 
 _MAX_DEPTH: Final = 32
 """How many differences are at most between a text and one that is kept whole."""
@@ -80,30 +82,6 @@ def _subtract(text: str, like: Iterable[Content | None]) -> Content | None:
         return None
     _, base, start, end = best
     return Content(text, base, start, end)
-
-
-def count_common(old: Sequence[object], new: Sequence[object]) -> int:
-    """How many items both begin with."""
-    low, high = 0, min(len(old), len(new))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if old[low:middle] == new[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def count_common_end(old: Sequence[object], new: Sequence[object], limit: int) -> int:
-    """How many items both end with, if not more than `limit`."""
-    low, high = 0, limit
-    while low < high:
-        middle = (low + high + 1) // 2
-        if old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 class _Recent:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
 
-from lsp_tap.timeline.contents import Content, count_common, count_common_end
+from lsp_tap.sequences import count_common, count_common_end
+from lsp_tap.timeline.contents import Content
 from lsp_tap.timeline.texts import split_lines
 
 _NAME = re.compile(r"\w+")

@@ -23,7 +23,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, Protocol
 
-from lsp_tap.timeline.contents import Content, count_common
+from lsp_tap.sequences import count_common
+from lsp_tap.timeline.contents import Content
 from lsp_tap.timeline.fold import Change, Report, ServerTimeline
 from lsp_tap.timeline.identity import Matching, match_diagnostics
 from lsp_tap.timeline.linemap import LineMap

@@ -55,6 +55,34 @@ def test_when_there_is_room_again_the_journal_says_what_it_missed(tmp_path: Path
         assert len(frames) + dropped.count == 2 * sent
 
 
+def test_no_text_builds_on_one_that_was_lost(tmp_path: Path) -> None:
+    text = "".join(f"line {number} of it\n" for number in range(60))
+    with tap(peer("echo"), tmp_path, prepare=NO_ROOM) as tapped:
+        sent = 0
+
+        def talk() -> bool:
+            nonlocal sent
+            sent += 1
+            document, changes = {"uri": f"file:///{sent % 3}", "version": sent}, [{"text": f"{text}{sent // 3}"}]
+            params = {"textDocument": document, "contentChanges": changes}
+            tapped.send_message({"method": "textDocument/didChange", "params": params})
+            return bool(tapped.read_message())
+
+        wait_until(lambda: talk() and sent > 60, "the limit")
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(tapped.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        wait_until(lambda: talk() and "dropped" in tapped.read_kinds(), "the journal to go on")
+        for _ in range(20):
+            talk()
+        tapped.finish()
+        frames = [entry for entry in tapped.read_journal() if isinstance(entry, Frame)]
+        assert all(frame.has_message for frame in frames)
+        for frame in frames:
+            version = frame.message["params"]["textDocument"]["version"]
+            assert frame.message["params"]["contentChanges"] == [{"text": f"{text}{version // 3}"}]
+        assert b'"base"' in tapped.journal_path.read_bytes().splitlines()[-4]
+
+
 def unusable(how: str, folder: Path) -> str:
     if how == "file":
         folder.write_text("")

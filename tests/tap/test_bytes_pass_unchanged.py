@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lsp_tap.journal.exact import WirePiece, read_wire
 from lsp_tap.journal.records import Frame, InvalidBytes, StderrWritten
 from lsp_tap.wire.framing import encode_frame
 from tests.tap.tapped import peer, python, tap, wait_until
@@ -53,6 +54,25 @@ def test_any_stream_in_any_pieces(stream: bytes, options: tuple[str, ...], tmp_p
                 if isinstance(entry, Frame | InvalidBytes) and entry.direction == direction
             ]
             assert sum(entry.raw_length for entry in entries) == len(stream)
+
+
+@pytest.mark.parametrize("options", [("--no-probe",), ()], ids=["without the probe", "with the probe"])
+def test_a_text_that_is_sent_again_and_again_is_journalled_once(options: tuple[str, ...], tmp_path: Path) -> None:
+    text = "".join(f"line {number}, as long as lines are in most programs\n" for number in range(200))
+    sent = b""
+    with tap(peer("echo"), tmp_path, options=options) as tapped:
+        for version in range(30):
+            document = {"uri": "file:///p/a.py", "version": version}
+            changes = [{"text": text.replace("line 7,", f"line seven, {version},")}]
+            message = {
+                "method": "textDocument/didChange", "params": {"textDocument": document, "contentChanges": changes},
+            }  # fmt: skip
+            sent += encode_frame(json.dumps(message).encode())
+        tapped.finish(sent)
+        pieces = [piece for piece in read_wire(tapped.journal_path, probe=False) if isinstance(piece, WirePiece)]
+        assert b"".join(piece.data for piece in pieces if piece.direction == "client_to_server") == sent
+        lines = tapped.journal_path.read_bytes().splitlines()
+        assert sum(len(line) for line in lines if b'"client_to_server"' in line) < len(sent) / 10
 
 
 def test_the_journal_says_what_each_frame_was(tmp_path: Path) -> None:

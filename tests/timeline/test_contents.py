@@ -6,7 +6,8 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsp_tap.timeline.contents import Content, ContentPool, count_common, count_common_end
+from lsp_tap.sequences import count_common, count_common_end
+from lsp_tap.timeline.contents import Content, ContentPool
 
 texts = st.text("ab\n\u20ac\U0001f600", max_size=40)
 
