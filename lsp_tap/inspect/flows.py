@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from lsp_tap.journal import records
 from lsp_tap.journal.reader import Journal, JournalReader, Unreadable, load_json, parse_line
+from lsp_tap.journal.repeats import is_shortened
 from lsp_tap.wire.exchanges import Direction, Exchanges
 from lsp_tap.wire.messages import Notification, Request, Response, parse_message
 
@@ -177,9 +178,11 @@ class FlowReader:
 
     def read_again(self, record: bytes | records.Record, request: Item | None = None) -> Item | None:
         """One item out of its order, from its line or its record; `request` is what it answers. None where a line is
-        none of its own: the first of a frame in parts, or nothing of LSP traffic. A reader that does this reads on no
-        more: it forgets what is unanswered."""
+        none of its own: the first of a frame in parts, one that builds on others (`repeats`), or nothing of LSP
+        traffic. A reader that does this reads on no more: it forgets what is unanswered."""
         self._exchanges = Exchanges()
+        if isinstance(record, bytes) and is_shortened(record):
+            return None
         item = self._read_frame(record) if isinstance(record, bytes) else None
         if item is None:
             entry = parse_line(record) if isinstance(record, bytes) else record

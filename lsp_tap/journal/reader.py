@@ -38,7 +38,7 @@ from lsp_tap.journal.records import (
     Record,
     TapStarted,
 )
-from lsp_tap.journal.repeats import Restorer, find_bases
+from lsp_tap.journal.repeats import Restorer, find_bases, has_document
 from lsp_tap.journal.stored import READ_ERRORS, list_journals, open_journal, plain_path
 
 UnreadableReason: TypeAlias = Literal[
@@ -46,6 +46,7 @@ UnreadableReason: TypeAlias = Literal[
 ]
 JournalKind: TypeAlias = Literal["server", "client", "observed", "verified"]
 
+_BACK_BYTES: Final = 1 << 18
 _RECORDER_NESTING: Final = 1000  # Python's default limit, the most that the recorder can have parsed
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -109,12 +110,12 @@ class JournalReader:
         """Looks, for a reader from some `offset` on, for what the text of the line there builds on. Raises one of
         READ_ERRORS.
         """
-        file, _ = open_journal(self.path)
+        file, is_packed = open_journal(self.path)
         with file:
             file.seek(self.offset)
             line = file.readline()
-            file.seek(0)
-            for base in find_bases(line, _read_until(file, self.offset)):
+            back = reversed(_read_until(file, self.offset)) if is_packed else _read_back(file, self.offset)
+            for base in find_bases(line, back):
                 self._restorer.restore(base)
 
     def read_new(self) -> Iterator[Entry]:
@@ -217,11 +218,27 @@ class JournalReader:
             yield partial.complete()
 
 
-def _read_until(file: BinaryIO, offset: int) -> Iterator[bytes]:
-    at = 0
+def _read_until(file: BinaryIO, offset: int) -> list[bytes]:
+    """The lines before `offset` that may be bases."""
+    file.seek(0)
+    lines, at = [], 0
     while at < offset and (line := file.readline()):
         at += len(line)
-        yield line
+        if has_document(line):
+            lines.append(line)
+    return lines
+
+
+def _read_back(file: BinaryIO, offset: int) -> Iterator[bytes]:
+    """The lines before `offset`, the last one first."""
+    rest = b""
+    while offset > 0:
+        start = max(0, offset - _BACK_BYTES)
+        file.seek(start)
+        lines = (file.read(offset - start) + rest).split(b"\n")
+        offset = start
+        rest = lines.pop(0) if offset else b""
+        yield from reversed(lines)
 
 
 def read_journal(path: Path) -> Iterator[Entry]:

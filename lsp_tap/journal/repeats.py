@@ -233,18 +233,29 @@ def _read_document(line: bytes, mark: int) -> tuple[dict[str, Any], int]:
     return found, end
 
 
-def find_bases(line: bytes, earlier: Iterable[bytes]) -> list[bytes]:
-    """Of a journal's `earlier` lines those that a `Restorer` must be given before `line`."""
-    try:
-        document, _ = _read_document(line, line.index(_MARK, 0, _START_BYTES))
-        slot_mark = b'%s"slot":%d,' % (_MARK, document["slot"])
-    except ValueError:
-        return []
+def has_document(line: bytes) -> bool:
+    """Whether there may be a text in it that others build on."""
+    return line.find(_MARK, 0, _START_BYTES) >= 0
+
+
+def is_shortened(line: bytes) -> bool:
+    """Whether part of its text is in earlier lines."""
+    mark = line.find(_MARK, 0, _START_BYTES)
+    return mark >= 0 and b'"base"' in line[mark : line.find(b"}", mark)]
+
+
+def find_bases(line: bytes, back: Iterable[bytes]) -> list[bytes]:
+    """What a `Restorer` must be given before a journal's `line`, out of the lines before it, the last one first."""
     found: list[bytes] = []
-    if "base" in document:
-        for other in earlier:
-            if (at := other.find(slot_mark, 0, _START_BYTES)) >= 0:
-                if b'"base"' not in other[at : other.find(b"}", at)]:
-                    found.clear()
+    if is_shortened(line):
+        try:
+            document, _ = _read_document(line, line.index(_MARK))
+        except ValueError:
+            return found
+        mark = b'%s"slot":%d,' % (_MARK, document["slot"])
+        for other in back:
+            if other.find(mark, 0, _START_BYTES) >= 0:
                 found.append(other)
-    return found
+                if not is_shortened(other):
+                    break
+    return found[::-1]

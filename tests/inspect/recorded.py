@@ -17,6 +17,7 @@ from lsp_tap.journal.lines import (
     encode_invalid,
     encode_part,
 )
+from lsp_tap.journal.repeats import Shortener
 from lsp_tap.journal.writer import JournalWriter, create_file, create_folder, name_server_journal
 
 START_US = 1_764_000_000_000_000
@@ -33,6 +34,7 @@ class RecordedTap:
         self.path = Path(path)
         self._writer = JournalWriter(descriptor)
         weakref.finalize(self, os.close, descriptor)
+        self._shortener = Shortener()
         self._id = 0
         self.add(
             "tap_started", format=1, recorder="t", name=name, command=[name], cwd=root, pid=pid, client_pid=CLIENT_PID
@@ -56,7 +58,10 @@ class RecordedTap:
 
     def body(self, direction: str, body: bytes, *, probe: bool = False) -> None:
         """A frame, whatever its body is."""
-        self.write("frame", encode_frame(direction, b"Content-Length: %d\r\n\r\n" % len(body), body, probe=probe)[0])
+        header = b"Content-Length: %d\r\n\r\n" % len(body)
+        shorten = self._shortener.shorten if direction == CLIENT else None
+        fields, _ = encode_frame(direction, header, body, probe=probe, shorten=shorten)
+        self._shortener.note_written(self.write("frame", fields))
 
     def say(self, direction: str, probe: bool = False, **message: Any) -> None:
         text = json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False, separators=(",", ":"))

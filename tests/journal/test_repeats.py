@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,13 @@ from lsp_tap.journal.lines import encode_fields, encode_frame, encode_line
 from lsp_tap.journal.reader import JournalReader, parse_line, read_journal, read_lines
 from lsp_tap.journal.records import Frame
 from lsp_tap.journal.repeats import MAX_BYTES, MAX_SLOTS, WHOLE_EVERY, Restorer, Shortener
+from lsp_tap.journal.stored import compressed_path
 
-HEADER = b""
+if sys.version_info >= (3, 14):
+    from compression.zstd import compress
+else:
+    from backports.zstd import compress
+
 LONG = "".join(f"line {number} of the text\n" for number in range(100))
 PIECES = st.sampled_from(["", "x", "é", "\n", '"', "\\", "\x01", "\r\n", "\t", "😀", "\u2028", "/", "\x7f", "\ud800"])
 EDITS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3000), st.integers(0, 40), PIECES), max_size=40)
@@ -211,10 +217,18 @@ def test_lines_spelled_by_another_program_are_told_of(tmp_path: Path) -> None:
     assert list(JournalReader(path).read_wanted(lambda _: True))[1] == frame
 
 
-def test_each_frame_can_be_read_from_where_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_compressed", [False, True])
+@pytest.mark.parametrize("back_bytes", [100, 1 << 18])
+def test_each_frame_can_be_read_from_where_it_is(
+    is_compressed: bool, back_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsp_tap.journal.reader._BACK_BYTES", back_bytes)
     journalled = Journalled()
-    edit(journalled, [(number % 3, number * 17 % 2000, number % 5, "é") for number in range(150)])
+    edit(journalled, [(number % 3, number * 17 % 2000, number % 5, "é") for number in range(100)])
     path = journalled.write(tmp_path)
+    if is_compressed:
+        compressed_path(path).write_bytes(compress(path.read_bytes()))
+        path.unlink()
     offset = 0
     for line, entry in zip(journalled.lines, ExactJournal(path, "server", None), strict=True):
         found = read_exact(path, offset)

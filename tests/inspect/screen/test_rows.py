@@ -77,6 +77,10 @@ def write_large(folder: Path, *, is_torn: bool) -> None:
     tap = RecordedTap(folder, "beta", at_ms=3, pid=2)
     asked = tap.ask("x/large")
     tap.say_in_parts(SERVER, id=asked, result="ü" * 200_000)
+    text = "".join(f"line {number}\n" for number in range(100))
+    for version in range(40):
+        method = tap.change if version else tap.open
+        method("file:///p/long.py", version, text.replace("line 7\n", f"line {version}\n"))
     tap.ask("x/after", id='a "quoted" id')
     tap.stop()
     if is_torn:
