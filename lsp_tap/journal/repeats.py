@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
-from lsp_tap.journal.lines import encode_fields, quote
+from lsp_tap.journal.lines import GATHER_BYTES, encode_fields, quote
 from lsp_tap.sequences import count_common, count_common_end
 
 TYPE_CHECKING = False
@@ -162,7 +162,9 @@ def _match(old: bytes, new: bytes) -> tuple[int, int]:
 
 
 class Restorer:
-    """A reader's end: is given a journal's lines in their order."""
+    """A reader's end: is given a journal's lines in their order. Whatever those say, it holds no more than a recorder can
+    have held.
+    """
 
     def __init__(self) -> None:
         # The frame's seq, and its text; of one that was written whole its message, and where in it the text is.
@@ -209,7 +211,7 @@ class Restorer:
             text.encode()
         except ValueError:
             return None
-        return text if prefix + suffix <= len(base) else None
+        return text if prefix + suffix <= len(base) and len(text) <= GATHER_BYTES else None
 
 
 def _read_document(line: bytes, mark: int) -> tuple[dict[str, Any], int]:
@@ -228,7 +230,7 @@ def _read_document(line: bytes, mark: int) -> tuple[dict[str, Any], int]:
     texts, numbers = (("middle",), (*_NUMBERS, *_BASE_NUMBERS)) if "base" in found else ((), _NUMBERS)
     if not all(isinstance(found.get(name), str) for name in texts):
         raise ValueError("no text")
-    if not all(type(found.get(name)) is int and found[name] >= 0 for name in numbers):
+    if not all(type(found.get(name)) is int and found[name] >= 0 for name in numbers) or found["slot"] >= MAX_SLOTS:
         raise ValueError("no number")
     return found, end
 

@@ -205,6 +205,21 @@ def test_a_damaged_field_is_told_of(field: str, value: object, tmp_path: Path) -
     assert getattr(damaged, "error", None) or getattr(damaged, "reason", None)
 
 
+def test_a_journal_cannot_ask_for_more_memory_than_a_recorder_has() -> None:
+    restorer, journalled = Restorer(), Journalled()
+    journalled.tell(tell("file:///a", LONG))
+    for slot in range(1000):
+        restorer.restore(journalled.lines[0].replace(b'"slot":0', b'"slot":%d' % slot))
+    assert len(restorer._slots) == MAX_SLOTS
+    middle = json.dumps("x" * 2**17).encode()
+    for seq in range(1, 100):
+        document = b'{"slot":0,"at":0,"base":%d,"prefix":0,"suffix":0,"middle":%s}' % (seq - 1, middle)
+        line = b'{"seq":%d,"kind":"frame","document":%s,"message":null}\n' % (seq, document)
+        restored = restorer.restore(line.replace(b'"suffix":0', b'"suffix":%d' % (2**17 * (seq - 1) or len(LONG))))
+    assert b"which is not here" in restored
+    assert sum(len(str(text)) for _, text in restorer._slots.values()) < MAX_SLOTS * 2**12
+
+
 def test_lines_spelled_by_another_program_are_told_of(tmp_path: Path) -> None:
     journalled = Journalled()
     for number in range(2):
