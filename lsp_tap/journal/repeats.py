@@ -162,8 +162,8 @@ def _match(old: bytes, new: bytes) -> tuple[int, int]:
 
 
 class Restorer:
-    """A reader's end: is given a journal's lines in their order. Whatever those say, it holds no more than a recorder can
-    have held.
+    """A reader's end: is given a journal's lines in their order. Whatever those say, it holds no more than a recorder
+    can have held.
     """
 
     def __init__(self) -> None:
