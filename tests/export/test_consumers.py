@@ -57,7 +57,7 @@ def test_lsp_devtools_inspect_opens_the_database(tmp_path: Path) -> None:
 def test_lsp_devtools_inspect_opens_a_database_with_hostile_messages(tmp_path: Path) -> None:
     hostile(tmp_path)
     export(tmp_path, "--to", "lsp-devtools", "-o", str(tmp_path / "out.db"))
-    assert len(consume("read_database.py", str(tmp_path / "out.db"))["rows"]) == 12
+    assert len(consume("read_database.py", str(tmp_path / "out.db"))["rows"]) == 15
 
 
 @pytest.mark.parametrize("record", [record_session, hostile])
@@ -134,4 +134,4 @@ def test_opentelemetrys_protobuf_takes_every_field(tmp_path: Path) -> None:
 def test_opentelemetrys_protobuf_takes_hostile_messages(tmp_path: Path) -> None:
     hostile(tmp_path)
     export(tmp_path, "--to", "otlp", "-o", str(tmp_path / "out.jsonl"))
-    assert len(consume("read_spans.py", str(tmp_path / "out.jsonl"))) == 9
+    assert len(consume("read_spans.py", str(tmp_path / "out.jsonl"))) == 12

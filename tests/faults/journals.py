@@ -26,9 +26,25 @@ def list_bodies(path: Path, direction: str) -> list[bytes]:
     """The bodies of the frames that were passed on in one direction, as they were on the wire: without the tap's own
     requests and their answers. For frames that are one record each.
     """
-    start = f'"kind":"frame","direction":"{direction}",'.encode()
-    lines = [line for line in path.read_bytes().split(b"\n")[:-1] if start in line[:200]]
-    assert not any(b'"body_parts":' in line for line in lines)
-    return [
-        line.partition(b',"message":')[2].removesuffix(b"}") for line in lines if b'"probe":true,"message"' not in line
-    ]
+    bodies, texts = [], dict[int, str]()
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        record = json.loads(line)
+        if record["kind"] != "frame" or record["direction"] != direction or record.get("probe"):
+            continue
+        assert "body_parts" not in record
+        body, document = line.partition(b',"message":')[2].removesuffix(b"}"), record.get("document")
+        if document is not None:
+            text, body = _restore(body, document, record["message"]["params"], texts)
+            texts[document["slot"]] = text
+        bodies.append(body)
+    return bodies
+
+
+def _restore(body: bytes, document: dict[str, Any], params: Any, texts: dict[int, str]) -> tuple[str, bytes]:
+    """What `FORMAT.md` says of texts that repeat."""
+    if "base" not in document:
+        found: str = (params["contentChanges"][0] if "contentChanges" in params else params["textDocument"])["text"]
+        return found, body
+    base, at = texts[document["slot"]], document["at"]
+    text = base[: document["prefix"]] + document["middle"] + base[len(base) - document["suffix"] :]
+    return text, body[:at] + json.dumps(text, ensure_ascii=document.get("ascii", False)).encode() + body[at + 4 :]
