@@ -48,7 +48,7 @@ START_BYTES = 3 << 18
 QUEUE_BYTES = 6 << 18
 """More than this is not kept in memory, however slow the spool is."""
 
-MAX_BLOCKS = 12
+MAX_BLOCKS = 8
 """As many as are in a full queue are kept to be read into again."""
 
 ITEM_BYTES = 256

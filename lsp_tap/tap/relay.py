@@ -35,7 +35,7 @@ FEW_BYTES = 1 << 13
 """Less than this is read into memory of its own, more into a block: fresh memory for much of it would cost more than
 the copying does."""
 
-BLOCK_BYTES = 1 << 17
+BLOCK_BYTES = 3 << 16
 
 CLOSE_S = 0.05
 """What somebody who wants to close a descriptor waits for a write to it."""
