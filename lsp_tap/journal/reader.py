@@ -38,7 +38,7 @@ from lsp_tap.journal.records import (
     Record,
     TapStarted,
 )
-from lsp_tap.journal.repeats import Restorer, find_bases, has_document
+from lsp_tap.journal.repeats import Restorer, find_bases, has_document, is_shortened
 from lsp_tap.journal.stored import READ_ERRORS, list_journals, open_journal, plain_path
 
 UnreadableReason: TypeAlias = Literal[
@@ -114,6 +114,8 @@ class JournalReader:
         with file:
             file.seek(self.offset)
             line = file.readline()
+            if not is_shortened(line):
+                return
             back = reversed(_read_until(file, self.offset)) if is_packed else _read_back(file, self.offset)
             for base in find_bases(line, back):
                 self._restorer.restore(base)

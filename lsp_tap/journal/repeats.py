@@ -162,8 +162,8 @@ def _match(old: bytes, new: bytes) -> tuple[int, int]:
 
 
 class Restorer:
-    """A reader's end: is given a journal's lines in their order. Whatever those say, it holds no more than a recorder
-    can have held.
+    """A reader's end: is given a journal's lines in their order. Whatever those say, it holds at most `MAX_SLOTS`
+    messages of at most `GATHER_BYTES`, since a recorder shortens no larger one.
     """
 
     def __init__(self) -> None:
@@ -195,7 +195,10 @@ class Restorer:
             self._slots[slot] = seq, text
             literal = _spell(text.encode(), document.get("ascii") is True)
             return b"%s%s%s%s" % (before, after[:at], literal, after[at + 4 :])
-        self._slots[slot] = seq, (after, at)
+        if len(after) <= GATHER_BYTES + len(b"}\n"):
+            self._slots[slot] = seq, (after, at)
+        else:
+            self._slots.pop(slot, None)
         return before + after
 
     def _find_text(self, document: dict[str, Any]) -> str | None:
@@ -247,17 +250,16 @@ def is_shortened(line: bytes) -> bool:
 
 
 def find_bases(line: bytes, back: Iterable[bytes]) -> list[bytes]:
-    """What a `Restorer` must be given before a journal's `line`, out of the lines before it, the last one first."""
+    """What a `Restorer` must be given before a shortened `line`, out of the lines before it, the last one first."""
     found: list[bytes] = []
-    if is_shortened(line):
-        try:
-            document, _ = _read_document(line, line.index(_MARK))
-        except ValueError:
-            return found
-        mark = b'%s"slot":%d,' % (_MARK, document["slot"])
-        for other in back:
-            if other.find(mark, 0, _START_BYTES) >= 0:
-                found.append(other)
-                if not is_shortened(other):
-                    break
+    try:
+        document, _ = _read_document(line, line.index(_MARK))
+    except ValueError:
+        return found
+    mark = b'%s"slot":%d,' % (_MARK, document["slot"])
+    for other in back:
+        if other.find(mark, 0, _START_BYTES) >= 0:
+            found.append(other)
+            if not is_shortened(other):
+                break
     return found[::-1]

@@ -211,6 +211,10 @@ def test_a_journal_cannot_ask_for_more_memory_than_a_recorder_has() -> None:
     for slot in range(1000):
         restorer.restore(journalled.lines[0].replace(b'"slot":0', b'"slot":%d' % slot))
     assert len(restorer._slots) == MAX_SLOTS
+    large = journalled.lines[0].replace(b"line 7 ", b"x" * 2**18)
+    assert restorer.restore(large) == journalled.whole[0].replace(b"line 7 ", b"x" * 2**18)
+    assert len(restorer._slots) == MAX_SLOTS - 1
+    restorer.restore(journalled.lines[0])
     middle = json.dumps("x" * 2**17).encode()
     for seq in range(1, 100):
         document = b'{"slot":0,"at":0,"base":%d,"prefix":0,"suffix":0,"middle":%s}' % (seq - 1, middle)
