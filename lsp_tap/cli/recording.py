@@ -60,7 +60,7 @@ def write(sessions: tuple[str, ...], everything: bool, follow: bool, folder: Pat
         thresholds=settings,
         limits=Limits.of(settings),
     )
-    rows = [_describe(item) for item in written]  # of a year of sessions there is one at a time in memory
+    rows = list(map(_describe, written))  # of a year of sessions there is one at a time in memory
     if as_json:
         print_json(rows)
         return

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lsp_tap.report.diffs import Diff, Note, Painter, annotate
 from lsp_tap.report.texts import Excerpt, Texts
-from lsp_tap.session.attribution import READING_TOOLS, find_files, find_moves, find_path
+from lsp_tap.session.attribution import READING_TOOLS, find_files, find_path
 from lsp_tap.session.history import Call, HistoryFold, SessionHistory
 from lsp_tap.session.models import Action, Delta, Finding
 from lsp_tap.session.ownership import OwnedStep
@@ -115,7 +115,7 @@ class CallViews:
         after = {os.path.normpath(os.path.join(directory, p)): s for p, s in call.files_after.items()}
         if not before and not after:
             return self._list_unnamed(call, action, directory)
-        moves = {new: old for new, old in find_moves(call).items() if new in after}
+        moves = {new: old for new, old in call.moves.items() if new in after}
         diffs = []
         for path in find_files(call, directory):
             if path in moves.values() and path not in moves:

@@ -56,25 +56,14 @@ def find_files(call: Call, directory: str) -> list[str]:
     named = [*call.files_before, *call.files_after]
     if not named and call.tool in READING_TOOLS:
         return named
-    if not named and isinstance(call.args, dict):
-        path = call.args.get("filePath")
-        named = [path] if isinstance(path, str) else []
+    if not named and call.path is not None:
+        named = [call.path]
     return list(dict.fromkeys(_resolve(directory, path) for path in named))
-
-
-def find_moves(call: Call) -> dict[str, str]:
-    """The files a call moved: the new path to the old one."""
-    listed = call.metadata.get("files") if isinstance(call.metadata, dict) else None
-    return {
-        os.path.normpath(file["movePath"]): os.path.normpath(file["filePath"])
-        for file in (listed if isinstance(listed, list) else ())
-        if isinstance(file, dict) and isinstance(file.get("movePath"), str) and isinstance(file.get("filePath"), str)
-    }
 
 
 def find_deleted(call: Call) -> list[str]:
     """The files that were there before a call, and after it neither there nor under another name."""
-    moved = set(find_moves(call).values())
+    moved = set(call.moves.values())
     return [
         path
         for path, after in call.files_after.items()
@@ -150,7 +139,7 @@ class Attribution:
         return [call for call in session.calls.values() if call.revision > known or call.message_id in altered]
 
     def _place(self, call: Call, session: SessionHistory, since_us: dict[str, float]) -> None:
-        files, moves = find_files(call, session.directory), find_moves(call)
+        files, moves = find_files(call, session.directory), call.moves
         message = session.messages.get(call.message_id or "")
         patched = message.patched_files if message and not files and call.tool not in READING_TOOLS else ()
         place = _Place(
@@ -179,7 +168,7 @@ class Attribution:
         """What a document's first version was. `uri_of` are the documents the server knows, by path."""
         path = find_path(change.uri)
         for call in self._in_window(path, change):
-            origin = uri_of.get(find_moves(call).get(path, ""))
+            origin = uri_of.get(call.moves.get(path, ""))
             if origin is not None:
                 return FirstSight("moved", origin)
             before = call.files_before.get(path)

@@ -35,7 +35,7 @@ from lsp_tap.session.models import (
 from lsp_tap.session.outcomes import build_outcome, judge_session, select_examples
 from lsp_tap.session.ownership import OwnedStep
 from lsp_tap.session.rewards import RewardFold
-from lsp_tap.session.scoring import TurnFacts, is_success, judge_turn, was_cut_off
+from lsp_tap.session.scoring import TurnFacts, is_success, judge_turn
 from lsp_tap.session.sums import CallMeasure
 from lsp_tap.session.turns import TurnHistory, find_turns, parse_task
 from lsp_tap.session.verified import Verification
@@ -313,12 +313,13 @@ def _build_action(
     reward: float | None,
 ) -> Action:
     """`message` is the reply that made the call."""
+    details = call.details
     fields: dict[str, Any] = {
         "step": step,
         "tool": call.tool,
         "call_id": call.call_id,
-        "args": call.args,
-        "result": call.output,
+        "args": details.args,
+        "result": details.output,
         "success": is_success(call),
         "status": call.status,
         "timestamp": format_time(call.start_us),
@@ -332,7 +333,7 @@ def _build_action(
         fields["message_id"] = message.message_id
         if message.calls[:1] == [call.call_id] and message.text:
             fields["thought"] = message.text
-    if call.exit_code is not None or was_cut_off(call):
+    if call.exit_code is not None or call.was_cut_off:
         fields["exit_code"] = call.exit_code
     if measure is not None:
         fields["lsp_delta"] = measure.delta
@@ -365,8 +366,8 @@ def _name_error(error: ErrorNamed) -> str:
 
 def _name_files(call: Call, directory: str) -> list[str]:
     """The files a call changed or, for a reading tool, read."""
-    if call.tool in READING_TOOLS and isinstance(call.args, dict) and isinstance(call.args.get("filePath"), str):
-        return [os.path.normpath(os.path.join(directory, call.args["filePath"]))]
+    if call.tool in READING_TOOLS and call.path is not None:
+        return [os.path.normpath(os.path.join(directory, call.path))]
     return find_files(call, directory)
 
 
@@ -381,12 +382,12 @@ def _seconds(start_us: int | None, end_us: int | None) -> float | None:
 
 def _sum_tokens(messages: Iterable[Message]) -> TokenCost:
     found = [m.latest.tokens for m in messages if m.latest and m.latest.tokens]
-    caches = [tokens.cache for tokens in found if tokens.cache]
     return TokenCost(
         input=_sum_known(tokens.input for tokens in found),
         output=_sum_known(tokens.output for tokens in found),
         cache=CacheCost(
-            read=_sum_known(cache.read for cache in caches), write=_sum_known(cache.write for cache in caches)
+            read=_sum_known(tokens.cache_read for tokens in found),
+            write=_sum_known(tokens.cache_write for tokens in found),
         ),
     )
 

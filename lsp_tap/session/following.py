@@ -81,6 +81,7 @@ def _write(
     )
     for item in written:
         on_written(item)
+        del item  # before the next one is built
 
 
 def _read_lines(descriptor: int, put: Callable[[str | None], None]) -> None:

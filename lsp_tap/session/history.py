@@ -9,26 +9,22 @@ one holds as long as it has the same.
 
 from __future__ import annotations
 
-import sys
+import os.path
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
 from lsp_tap.journal import records
+from lsp_tap.session.packing import Packed, Packer
 from lsp_tap.timeline.contents import EMPTY_CONTENT, Content, ContentPool
 
-if sys.version_info >= (3, 14):
-    from compression.zstd import compress, decompress
-else:
-    from backports.zstd import compress, decompress
-
 _NO_FILES: Final[Mapping[str, FileSeen]] = MappingProxyType({})
+_NO_MOVES: Final[Mapping[str, str]] = MappingProxyType({})
 _Kept = TypeVar("_Kept")
+_NO_PATCHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 _LIKELY: Final = 4
-_LONG: Final = 1024
-"""Characters from which on a text that is only written again is worth packing."""
 
 
 class FileSeen(NamedTuple):
@@ -38,10 +34,26 @@ class FileSeen(NamedTuple):
     sha256: str | None
 
 
+class Details(NamedTuple):
+    """What went into a call and what came out."""
+
+    args: Any = None
+    output: str | None = None
+    metadata: Any = None
+
+
+_NO_DETAILS: Final = Details()
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """One tool call, the `number`th of its session. `start_us` is when it was about to run, `end_us` when it had ended;
-    None: not seen."""
+    None: not seen.
+
+    Of its details stand apart what is asked for often: `path`, the file its arguments name; `moves`, the files it moved
+    (the new path to the old one); `child_session_id`, the session it started (a sub-agent's); `was_cut_off`: it ran a
+    command that was ended, with no exit code.
+    """
 
     call_id: str
     session_id: str
@@ -50,32 +62,88 @@ class Call:
     revision: int = 0
     message_id: str | None = None
     status: str = "pending"
-    args: Any = None
-    packed_output: str | bytes | None = None  # what tools print is most of a client's journal
     error: str | None = None
-    metadata: Any = None
     exit_code: int | None = None
     start_us: int | None = None
     end_us: int | None = None
     files_before: Mapping[str, FileSeen] = field(default_factory=lambda: _NO_FILES)
     files_after: Mapping[str, FileSeen] = field(default_factory=lambda: _NO_FILES)
-    diagnostics: Any = None  # what the client itself said; an oracle for tests, never a source
+    path: str | None = None
+    moves: Mapping[str, str] = field(default_factory=lambda: _NO_MOVES)
+    child_session_id: str | None = None
+    was_cut_off: bool = False
+    _details: Packed | Details = _NO_DETAILS
+
+    @property
+    def details(self) -> Details:
+        """Most of a client's journal: packed, once the call has ended."""
+        return self._details if isinstance(self._details, Details) else Details(*self._details.unpack())
+
+    @property
+    def args(self) -> Any:
+        return self.details.args
 
     @property
     def output(self) -> str | None:
-        packed = self.packed_output
-        return decompress(packed).decode("utf-8", "surrogatepass") if isinstance(packed, bytes) else packed
-
-    @output.setter
-    def output(self, text: str | None) -> None:
-        is_long = text is not None and len(text) >= _LONG
-        self.packed_output = compress(text.encode("utf-8", "surrogatepass"), 1) if text and is_long else text
+        return self.details.output
 
     @property
-    def child_session_id(self) -> str | None:
-        """The session this call started (a sub-agent's), if it did."""
-        found = self.metadata.get("sessionId") if isinstance(self.metadata, dict) else None
-        return found if isinstance(found, str) else None
+    def metadata(self) -> Any:
+        return self.details.metadata
+
+    def add(self, details: Details, packer: Packer | None) -> None:
+        """Take in those that are known (not None), and pack them if there is a `packer`."""
+        kept = self._details
+        after = Details(*(old if new is None else new for old, new in zip(self.details, details, strict=True)))
+        packed = packer.pack(tuple(after), kept if isinstance(kept, Packed) else None) if packer else None
+        self._details = packed or after
+        args, metadata = after.args, after.metadata if isinstance(after.metadata, dict) else {}
+        path, child = args.get("filePath") if isinstance(args, dict) else None, metadata.get("sessionId")
+        self.path = path if isinstance(path, str) else None
+        self.moves = _find_moves(metadata) or _NO_MOVES
+        self.child_session_id = child if isinstance(child, str) else None
+        self.was_cut_off = metadata.get("exit", 0) is None
+
+
+def _find_moves(metadata: Mapping[str, Any]) -> dict[str, str]:
+    listed = metadata.get("files")
+    return {
+        os.path.normpath(file["movePath"]): os.path.normpath(file["filePath"])
+        for file in (listed if isinstance(listed, list) else ())
+        if isinstance(file, dict) and isinstance(file.get("movePath"), str) and isinstance(file.get("filePath"), str)
+    }
+
+
+class Text(NamedTuple):
+    """A part of a message. `text` is what a person or the model wrote, or what the client put in if it is `synthetic`;
+    of reasoning there is none here."""
+
+    text: str
+    synthetic: bool
+
+
+class Tokens(NamedTuple):
+    """Those of one reply; None: not told."""
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+
+
+@dataclass(slots=True)
+class Said:
+    """What the client said of a message last; the record has the meanings."""
+
+    role: str
+    parent_id: str | None
+    agent: str | None
+    model: str | None
+    created_ms: float | None
+    completed_ms: float | None
+    finish: str | None
+    error: records.ErrorNamed | None
+    tokens: Tokens | None
 
 
 @dataclass(slots=True, eq=False)
@@ -83,11 +151,10 @@ class Message:
     message_id: str
     session_id: str
     revision: int = 0
-    latest: records.MessageUpdated | None = None
-    texts: dict[str, records.TextUpdated] = field(default_factory=dict)
-    attached: dict[str, records.FileAttached] = field(default_factory=dict)
+    latest: Said | None = None
+    texts: dict[str, Text] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
-    steps: dict[str, records.StepUpdated] = field(default_factory=dict)
+    patches: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NO_PATCHES)
 
     @property
     def role(self) -> str:
@@ -100,12 +167,11 @@ class Message:
     @property
     def text(self) -> str:
         """What a person or the model wrote; not reasoning, not what the client put in."""
-        parts = [t.text for t in self.texts.values() if t.text_kind == "text" and not t.synthetic]
-        return "\n".join(part for part in parts if part)
+        return "\n".join(part.text for part in self.texts.values() if part.text and not part.synthetic)
 
     @property
     def patched_files(self) -> list[str]:
-        return [file for step in self.steps.values() if step.step == "patch" for file in step.files or ()]
+        return [file for files in self.patches.values() for file in files]
 
 
 @dataclass(slots=True, eq=False)
@@ -121,7 +187,6 @@ class SessionHistory:
     parameters: list[records.ParametersChosen] = field(default_factory=list)
     changed: dict[str, records.FilesChanged] = field(default_factory=dict)
     observed: dict[str, records.ProjectObserved] = field(default_factory=dict)
-    permissions: list[records.PermissionReplied] = field(default_factory=list)
     clients: set[int] = field(default_factory=set)
     client_directory: str | None = None
     first_us: int | None = None
@@ -151,7 +216,9 @@ class HistoryFold:
         self.texts: dict[str, Content] = {}
         self.revision = 0
         self._contents = contents or ContentPool()
+        self._packer = Packer()
         self._once: dict[object, Any] = {}  # what many records name, each kept once
+        self._seen: dict[str, Mapping[str, FileSeen]] = {}  # of each file that was named alone, how it was last
         self._named: deque[str] = deque(maxlen=_LIKELY)  # hashes of the texts that were named last
         self._awaiting: dict[str, list[Call]] = {}  # by the hash of a text they name that is not known yet
         self.pruned: set[str] = set()
@@ -228,16 +295,18 @@ class HistoryFold:
             case records.SessionUpdated():
                 session.latest = record
             case records.MessageUpdated():
-                self._message(session, record.message_id).latest = record
+                self._message(session, record.message_id).latest = self._read_message(record)
             case records.TextUpdated():
-                self._message(session, record.message_id).texts[record.part_id] = record
-            case records.FileAttached():
-                self._message(session, record.message_id).attached[record.part_id] = record
-            case records.StepUpdated():
-                self._message(session, record.message_id).steps[record.part_id] = record
+                is_read = record.text_kind == "text"
+                text = Text(record.text if is_read else "", bool(record.synthetic))
+                self._message(session, record.message_id).texts[record.part_id] = text
+            case records.StepUpdated(step="patch"):
+                message = self._message(session, record.message_id)
+                message.patches = {**message.patches, record.part_id: record.files or ()}
             case records.ToolStarting():
                 call = self._call(session, record.call_id, record.tool)
-                call.args = record.args if call.args is None else call.args
+                if call.args is None:
+                    call.add(Details(record.args), None)
                 call.start_us = call.start_us or record.time_us
                 self._named.extend(file.sha256 for file in record.files if file.sha256)
                 call.files_before = self._keep_files(call, record.files) or call.files_before
@@ -245,7 +314,6 @@ class HistoryFold:
                 call = self._call(session, record.call_id, record.tool)
                 call.end_us = record.time_us
                 call.files_after = self._keep_files(call, record.files) or call.files_after
-                call.diagnostics = record.diagnostics
             case records.ToolUpdated():
                 self._tool_updated(session, record)
             case records.ParametersChosen():
@@ -254,8 +322,6 @@ class HistoryFold:
                 session.changed[record.message_id] = record
             case records.ProjectObserved() if record.message_id:
                 session.observed.setdefault(record.message_id, record)
-            case records.PermissionReplied():
-                session.permissions.append(record)
             case records.SessionStatus(status="retry"):
                 session.retries.append(record)
             case records.SessionErrored():
@@ -263,28 +329,50 @@ class HistoryFold:
             case records.SessionIdle():
                 session.idle_us.append(record.time_us)
 
+    def _read_message(self, record: records.MessageUpdated) -> Said:
+        told = record.tokens
+        cache = told.cache if told else None
+        return Said(
+            self._keep(record.role),
+            record.parent_id,
+            self._keep(record.agent),
+            self._keep(record.model),
+            record.created_ms,
+            record.completed_ms,
+            self._keep(record.finish),
+            record.error,
+            Tokens(told.input, told.output, *((cache.read, cache.write) if cache else ())) if told else None,
+        )
+
     def _tool_updated(self, session: SessionHistory, record: records.ToolUpdated) -> None:
         call = self._call(session, record.call_id, record.tool)
         message = self._message(session, record.message_id)
         if call.call_id not in message.calls:
             message.calls.append(call.call_id)
         call.message_id, call.status, call.tool = message.message_id, self._keep(record.status), self._keep(record.tool)
-        for name in ("args", "output", "error", "metadata", "exit_code"):
-            value = getattr(record, name)
-            if value is not None:
-                setattr(call, name, value)
+        has_ended = record.status in ("completed", "error")
+        call.add(Details(record.args, record.output, record.metadata), self._packer if has_ended else None)
+        call.path = self._keep(call.path)
+        call.error = call.error if record.error is None else record.error
+        call.exit_code = call.exit_code if record.exit_code is None else record.exit_code
         if record.start_ms is not None and call.start_us is None:
             call.start_us = int(record.start_ms * 1000)
-        if record.status in ("completed", "error"):
+        if has_ended:
             ended = int(record.end_ms * 1000) if record.end_ms is not None else record.time_us
             call.end_us = max(call.end_us or 0, ended)
 
-    def _keep_files(self, call: Call, files: Iterable[records.FileState]) -> dict[str, FileSeen]:
+    def _keep_files(self, call: Call, files: Sequence[records.FileState]) -> Mapping[str, FileSeen]:
         """By path."""
         for file in files:
             if file.sha256 and file.sha256 not in self.texts:
                 self._awaiting.setdefault(file.sha256, []).append(call)
-        return {self._keep(file.path): self._keep(FileSeen(file.existed, self._keep(file.sha256))) for file in files}
+        seen = {self._keep(file.path): self._keep(FileSeen(file.existed, self._keep(file.sha256))) for file in files}
+        if len(seen) != 1:
+            return seen
+        [path] = seen
+        if self._seen.get(path) != seen:
+            self._seen[path] = seen
+        return self._seen[path]
 
     def _keep(self, value: _Kept) -> _Kept:
         """The first that was equal: what one call left is what the next one finds."""

@@ -189,14 +189,10 @@ def get_status(action: Action) -> str:
     return "error" if "error" in action.model_fields_set else "completed"
 
 
-def was_cut_off(call: Call) -> bool:
-    """A command that was aborted or timed out is `completed`, too, with an exit code that is null."""
-    return isinstance(call.metadata, dict) and call.metadata.get("exit", 0) is None
-
-
 def is_success(call: Call) -> bool:
-    """By part state and exit code, never by words; the client runs unknown and denied tools as `invalid`."""
-    return call.status == "completed" and not call.exit_code and not was_cut_off(call) and call.tool != "invalid"
+    """By part state and exit code, never by words; the client runs unknown and denied tools as `invalid`, and a command
+    that was cut off is `completed`, too."""
+    return call.status == "completed" and not call.exit_code and not call.was_cut_off and call.tool != "invalid"
 
 
 def find_unrepaired(actions: Sequence[Action]) -> list[Action]:

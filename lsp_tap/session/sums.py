@@ -253,7 +253,7 @@ def _describe(diagnostic: Diagnostic, directory: str) -> dict[str, Any]:
 
 
 # Most diagnostics outlive many calls and turns.
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _make_finding(diagnostic: Diagnostic, directory: str) -> Finding:
     return Finding(**_describe(diagnostic, directory))
 

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from lsp_tap.config import Thresholds
 from lsp_tap.errors import LspTapError, complain
-from lsp_tap.journal.files import replace_file
+from lsp_tap.journal.files import open_replacement
 from lsp_tap.journal.retention import (
     Candidate,
     Limits,
@@ -325,13 +325,18 @@ def write_files(
 ) -> WrittenSession:
     """Replace the files of a session with these. `memo` is the session's."""
     session_path, training_path = find_paths(folder, session.session_id)
-    replace_file(session_path, encode_json(session, memo))
+    _write_json(session_path, session, memo)
     if training is not None:
-        replace_file(training_path, encode_json(training, memo))
+        _write_json(training_path, training, memo)
     else:
         training_path.unlink(missing_ok=True)
     _log_turns(folder, session)
     return WrittenSession(session, training, session_path, training_path if training else None)
+
+
+def _write_json(path: Path, model: Written, memo: Memo | None) -> None:
+    with open_replacement(path) as file:
+        file.writelines(_encode_pieces(model, memo or Memo()))
 
 
 def encode_json(model: Written, memo: Memo | None = None) -> bytes:
@@ -339,18 +344,21 @@ def encode_json(model: Written, memo: Memo | None = None) -> bytes:
 
     `memo` knows the bytes of the parts that were written before.
     """
-    memo = memo or Memo()
+    return b"".join(_encode_pieces(model, memo or Memo()))
+
+
+def _encode_pieces(model: Written, memo: Memo) -> Iterator[bytes]:
     names = {field.alias: name for name, field in type(model).model_fields.items()}
     parts = {name: value for name, value in model if isinstance(value, tuple) and all(map(_is_written, value))}
-    pieces: list[bytes] = []
+    before = b"{\n  "
     for alias, value in _dump(model.model_copy(update=dict.fromkeys(parts, ()))).items():
-        pieces += (b",\n  " if pieces else b"{\n  ", _encode(alias), b": ")
-        separator = b"[\n    "
+        yield from (before, _encode(alias), b": ")
+        before, separator = b",\n  ", b"[\n    "
         for one in parts.get(names.get(alias, ""), ()):
-            pieces += (separator, memo.recall(partial(_encode_part, one), ("bytes",), one))
+            yield from (separator, memo.recall(partial(_encode_part, one), ("bytes",), one))
             separator = b",\n    "
-        pieces.append(b"\n  ]" if separator == b",\n    " else _encode(value, indent=2))
-    return b"".join((*pieces, b"\n}\n"))
+        yield b"\n  ]" if separator == b",\n    " else _encode(value, indent=2)
+    yield b"\n}\n"
 
 
 def _is_written(value: object) -> bool:

@@ -117,7 +117,7 @@ _CLIENT_METHODS: Final = frozenset(
 _SERVER_METHODS: Final = frozenset({"textDocument/publishDiagnostics"})
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def _split_content(content: Content) -> list[str]:
     return split_lines(content.text)
 

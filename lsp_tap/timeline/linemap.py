@@ -14,6 +14,8 @@ from lsp_tap.timeline.contents import Content
 from lsp_tap.timeline.texts import split_lines
 
 _NAME = re.compile(r"\w+")
+_FEW = 64
+"""How many words are searched for one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,22 @@ class LineMap:
     @cached_property
     def vanished_names(self) -> frozenset[str]:
         """Words of the old text that the new one has nowhere: removed or renamed."""
-        return _find_names(self.old_text or "") - _find_names(self.new_text or "")
+        return self._find_names(self.old_lines, self.new_lines)
 
     @cached_property
     def appeared_names(self) -> frozenset[str]:
-        return _find_names(self.new_text or "") - _find_names(self.old_text or "")
+        return self._find_names(self.new_lines, self.old_lines)
+
+    def _find_names(self, one: Sequence[str], other: Sequence[str]) -> frozenset[str]:
+        """Words of the one that the other has nowhere. Most lines are the same, and are only searched."""
+        start = count_common(one, other)
+        end = count_common_end(one, other, min(len(one), len(other)) - start)
+        names = {*_NAME.findall("".join(one[start : len(one) - end]))}
+        names -= {*_NAME.findall("".join(other[start : len(other) - end]))}
+        rest = "".join((*one[:start], *one[len(one) - end :])) if names else ""
+        if len(names) > _FEW:
+            return frozenset(names.difference(_NAME.findall(rest)))
+        return frozenset(name for name in names if not _holds_name(rest, name))
 
 
 # What is the newer text of one edit is the older one of the next.
@@ -126,9 +139,15 @@ def _split(text: str) -> Sequence[str]:
     return split_lines(text)
 
 
-@lru_cache(maxsize=32)
-def _find_names(text: str) -> frozenset[str]:
-    return frozenset(_NAME.findall(text))
+def _holds_name(text: str, name: str) -> bool:
+    """Whether a word of `text` is `name`."""
+    at = text.find(name)
+    while at >= 0:
+        begins, word = _NAME.match(text[at - 1 : at]) is None, _NAME.match(text, at)
+        if word is None or (begins and word[0] == name):
+            return word is not None
+        at = text.find(name, word.end())
+    return False
 
 
 @lru_cache(maxsize=1024)

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,8 +67,7 @@ def fold_here(logs: Path) -> dict[str, float]:
     writer = SessionWriter(logs)
     writer.read()
     read_s = time.process_time() - start_s
-    for _ in writer.write():
-        pass
+    deque(writer.write(), maxlen=0)
     took_s = time.process_time() - start_s
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
     return {"seconds": took_s, "read_seconds": read_s, "peak_mb": peak_mb}
