@@ -93,6 +93,8 @@ class Call:
 
     def add(self, details: Details, packer: Packer | None) -> None:
         """Take in those that are known (not None), and pack them if there is a `packer`."""
+        if packer is None and details == _NO_DETAILS:
+            return
         kept = self._details
         after = Details(*(old if new is None else new for old, new in zip(self.details, details, strict=True)))
         packed = packer.pack(tuple(after), kept if isinstance(kept, Packed) else None) if packer else None
