@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Final
 
 from lsp_tap.config import Thresholds
-from lsp_tap.journal.records import ErrorNamed, ParametersChosen
+from lsp_tap.journal.records import ErrorNamed
 from lsp_tap.session.attribution import READING_TOOLS, find_files
-from lsp_tap.session.history import Call, HistoryFold, Message, SessionHistory
+from lsp_tap.session.history import Call, HistoryFold, Message, Parameters, SessionHistory
 from lsp_tap.session.measuring import Measuring
 from lsp_tap.session.memo import Memo
 from lsp_tap.session.models import (
@@ -149,7 +149,7 @@ class Builder:
         turn: TurnHistory,
         number: int,
         actions: Mapping[str, Action],
-        parameters: ParametersChosen | None,
+        parameters: Parameters | None,
         memo: Memo,
     ) -> Turn:
         lsp, at_start = self._measuring.measure_span(
@@ -344,7 +344,7 @@ def _build_action(
     return Action.model_construct(**fields)
 
 
-def _find_parameters(session: SessionHistory, turns: Sequence[TurnHistory]) -> dict[int, ParametersChosen]:
+def _find_parameters(session: SessionHistory, turns: Sequence[TurnHistory]) -> dict[int, Parameters]:
     """What the model was asked with last, by the number of the turn."""
     starts = [turn.start_us for turn in turns]
     return {bisect_right(starts, p.time_us): p for p in session.parameters if p.agent != "title"}

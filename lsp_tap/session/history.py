@@ -133,6 +133,14 @@ class Tokens(NamedTuple):
     cache_write: int | None = None
 
 
+class Parameters(NamedTuple):
+    """What a model was asked with."""
+
+    time_us: int
+    agent: str | None
+    temperature: float | None
+
+
 @dataclass(slots=True)
 class Said:
     """What the client said of a message last; the record has the meanings."""
@@ -186,7 +194,7 @@ class SessionHistory:
     errors: list[records.SessionErrored] = field(default_factory=list)
     retries: list[records.SessionStatus] = field(default_factory=list)
     idle_us: list[int] = field(default_factory=list)
-    parameters: list[records.ParametersChosen] = field(default_factory=list)
+    parameters: list[Parameters] = field(default_factory=list)
     changed: dict[str, records.FilesChanged] = field(default_factory=dict)
     observed: dict[str, records.ProjectObserved] = field(default_factory=dict)
     clients: set[int] = field(default_factory=set)
@@ -271,7 +279,9 @@ class HistoryFold:
         session_id = getattr(record, "session_id", None)
         if not session_id:
             return
-        session = self.sessions.setdefault(session_id, SessionHistory(session_id))
+        session = self.sessions.get(session_id)
+        if session is None:
+            session = self.sessions[session_id] = SessionHistory(session_id)
         if client:
             session.client_directory = client.directory
             if client.pid is not None:
@@ -293,18 +303,9 @@ class HistoryFold:
             call.revision = self.sessions[call.session_id].revision = self.revision
 
     def _step(self, session: SessionHistory, record: records.Record) -> None:
-        match record:
-            case records.SessionUpdated():
-                session.latest = record
-            case records.MessageUpdated():
-                self._message(session, record.message_id).latest = self._read_message(record)
-            case records.TextUpdated():
-                is_read = record.text_kind == "text"
-                text = Text(record.text if is_read else "", bool(record.synthetic))
-                self._message(session, record.message_id).texts[record.part_id] = text
-            case records.StepUpdated(step="patch"):
-                message = self._message(session, record.message_id)
-                message.patches = {**message.patches, record.part_id: record.files or ()}
+        match record:  # the most frequent first
+            case records.ToolUpdated():
+                self._tool_updated(session, record)
             case records.ToolStarting():
                 call = self._call(session, record.call_id, record.tool)
                 if call.args is None:
@@ -316,10 +317,19 @@ class HistoryFold:
                 call = self._call(session, record.call_id, record.tool)
                 call.end_us = record.time_us
                 call.files_after = self._keep_files(call, record.files) or call.files_after
-            case records.ToolUpdated():
-                self._tool_updated(session, record)
+            case records.SessionUpdated():
+                session.latest = record
+            case records.MessageUpdated():
+                self._message(session, record.message_id).latest = self._read_message(record)
+            case records.TextUpdated():
+                is_read = record.text_kind == "text"
+                text = Text(record.text if is_read else "", bool(record.synthetic))
+                self._message(session, record.message_id).texts[record.part_id] = text
+            case records.StepUpdated(step="patch"):
+                message = self._message(session, record.message_id)
+                message.patches = {**message.patches, record.part_id: record.files or ()}
             case records.ParametersChosen():
-                session.parameters.append(record)
+                session.parameters.append(Parameters(record.time_us, record.agent, record.temperature))
             case records.FilesChanged() if record.message_id:
                 session.changed[record.message_id] = record
             case records.ProjectObserved() if record.message_id:
@@ -382,7 +392,9 @@ class HistoryFold:
         return kept
 
     def _message(self, session: SessionHistory, message_id: str) -> Message:
-        message = session.messages.setdefault(message_id, Message(message_id, session.session_id))
+        message = session.messages.get(message_id)
+        if message is None:
+            message = session.messages[message_id] = Message(message_id, session.session_id)
         message.revision = self.revision
         return message
 

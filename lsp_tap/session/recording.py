@@ -14,12 +14,12 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from lsp_tap.journal import records
 from lsp_tap.journal.capture import is_running
 from lsp_tap.journal.heads import FrameHead
-from lsp_tap.journal.reader import Journal, JournalReader, Unreadable, read_folder, read_journal
+from lsp_tap.journal.reader import Entry, Journal, JournalReader, Unreadable, read_folder, read_journal
 from lsp_tap.journal.retention import Candidate, is_finished
 from lsp_tap.journal.stored import plain_path
 from lsp_tap.session.clocks import Clock
@@ -31,6 +31,10 @@ from lsp_tap.session.verified import Verification, fold_verification
 from lsp_tap.timeline.contents import ContentPool
 from lsp_tap.timeline.fold import ServerFold, ServerTimeline
 
+_UNLIKE_MOST: Final = frozenset(
+    {records.ProjectObserved, records.TapStarted, records.Dropped, records.TapStopped, records.ClientStopped,
+     records.Pruned}
+)  # fmt: skip
 _Rank: TypeAlias = tuple[int, str]
 """Where a journal is in the order of reading: when it started, and its name."""
 
@@ -218,24 +222,13 @@ class Recording:
         if _has_size(reader.path, offset):
             return False
         for read in reader.read_new() if fold is None else reader.read_wanted(_choose(fold, clock)):
-            if isinstance(read, Unreadable):
-                self.problems.append((followed.reader.path, read))
+            entry: records.Record | None
+            if isinstance(read, Unreadable) or type(read) in _UNLIKE_MOST:
+                entry = self._read_unlike_most(read, followed)
+            else:
+                entry = clock.amend(read)
+            if entry is None:
                 continue
-            # `observed.jsonl` has many writers, and each is told of by its message.
-            entry = read if isinstance(read, records.ProjectObserved) else clock.amend(read)
-            if isinstance(entry, records.TapStarted):
-                entry = entry.model_copy(update={"client_pid": followed.process})
-            match entry:
-                case records.Dropped():
-                    self.dropped += entry.count
-                case records.TapStopped() | records.ClientStopped():
-                    followed.ended = True
-                case records.Pruned():
-                    self._heads.add(followed.reader.path)
-                    self.history.step(entry)
-                    continue
-                case _:
-                    pass
             if fold is not None:
                 fold.step(entry)
             else:
@@ -245,6 +238,29 @@ class Recording:
         if followed.client is not None and clock.steps != steps and self._was_read:
             self.is_outdated = True  # servers may have started since
         return reader.offset != offset
+
+    def _read_unlike_most(self, read: Entry, followed: _Followed) -> records.Record | None:
+        """One that is `_UNLIKE_MOST`, as it is to be folded; None: not at all."""
+        if isinstance(read, Unreadable):
+            self.problems.append((followed.reader.path, read))
+            return None
+        if isinstance(read, records.ProjectObserved):
+            return read  # `observed.jsonl` has many writers, and each is told of by its message
+        entry = followed.clock.amend(read)
+        match entry:
+            case records.TapStarted():
+                return entry.model_copy(update={"client_pid": followed.process})
+            case records.Dropped():
+                self.dropped += entry.count
+            case records.TapStopped() | records.ClientStopped():
+                followed.ended = True
+            case records.Pruned():
+                self._heads.add(followed.reader.path)
+                self.history.step(entry)
+                return None
+            case _:
+                pass
+        return entry
 
     def _step_history(self, entry: records.Record, followed: _Followed) -> None:
         self.history.step(entry, followed.client)
