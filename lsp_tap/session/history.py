@@ -22,8 +22,8 @@ from lsp_tap.timeline.contents import EMPTY_CONTENT, Content, ContentPool
 
 _NO_FILES: Final[Mapping[str, FileSeen]] = MappingProxyType({})
 _NO_MOVES: Final[Mapping[str, str]] = MappingProxyType({})
-_Kept = TypeVar("_Kept")
 _NO_PATCHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+_Kept = TypeVar("_Kept")
 _LIKELY: Final = 4
 
 
