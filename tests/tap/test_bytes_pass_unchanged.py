@@ -132,7 +132,8 @@ def test_descriptors_that_somebody_made_non_blocking_end_and_lose_nothing(tmp_pa
         "    os.write(2, data)\n"
         "    while data: data = data[os.write(1, data):]"
     )
-    stream = b"".join(encode_frame(b'{"id":%d,"method":"m"}' % number) for number in range(30_000))
+    # More than pipes hold, in few frames: what is journalled when it ends has two seconds, on a busy machine as well.
+    stream = b"".join(encode_frame(b'{"id":%d,"method":"%s"}' % (number, b"m" * 400)) for number in range(3_000))
     unblock = f"{sys.executable} -c 'import os; [os.set_blocking(fd, False) for fd in range(3)]'"
     with tap(python(code), tmp_path, prepare=unblock) as tapped:
         wait_until(lambda: len(tapped.read_kinds()) >= 2, "the tap to wait for its client")
