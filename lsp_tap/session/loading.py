@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ from typing import Any, Final, Literal
 
 LOGS_FOLDER: Final = ".opencode-logs"
 NOT_SEARCHED: Final = frozenset({"node_modules", ".git", ".venv", "venv", "__pycache__", "site-packages", "tap"})
+
+MOST_COUNTED: Final = 2**53
+"""Beyond it a number in a file is none that was measured."""
 
 Json = dict[str, Any]
 
@@ -182,7 +186,7 @@ def parse_sources(documents: Sequence[tuple[str, bytes]]) -> Iterator[TurnRow | 
 
 def _parse_document(name: str, content: bytes) -> Iterator[TurnRow | Unread]:
     try:
-        document = json.loads(content)
+        document = json.loads(content, parse_constant=_read_float, parse_float=_read_float)
     except (ValueError, RecursionError) as error:
         yield Unread(name, f"not JSON: {error}")
         return
@@ -194,6 +198,12 @@ def _parse_document(name: str, content: bytes) -> Iterator[TurnRow | Unread]:
         yield from _parse_training(name, document)
     else:
         yield Unread(name, "not a session or training file: neither `turns` nor `examples`")
+
+
+def _read_float(text: str) -> float | None:
+    """None for infinity and what is no number: JSON has no word for them, though Python reads and writes some."""
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 class _Malformed(Exception):
@@ -311,7 +321,7 @@ def _build_row(
         agent=agent,
         metadata=metadata,
         timestamp=_text(metadata.get("timestamp")) or _text(generated),
-        duration_s=_number(metadata.get("duration")),
+        duration_s=read_number(metadata.get("duration")),
         source=source,
         kind=kind,
         schema_version=version,
@@ -322,8 +332,10 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def read_number(value: Any) -> float | None:
+    """None for what is no number, or none that was measured."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST_COUNTED
+    return float(value) if is_number else None
 
 
 def _object(parent: Any, name: str) -> Json:

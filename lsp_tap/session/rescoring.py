@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
 from lsp_tap.config import Thresholds
-from lsp_tap.session.loading import Json, TurnRow
+from lsp_tap.session.loading import MOST_COUNTED, Json, TurnRow, read_number
 from lsp_tap.session.models import Action, ClearanceCounts, Finding, Lsp, SessionFile, Turn
 from lsp_tap.session.outcomes import build_outcome, judge_session
 from lsp_tap.session.rewards import fold_rewards
@@ -28,8 +28,6 @@ UNKNOWN_LSP = Lsp(
     freshness="no-server",
     servers=(),
 )
-
-_MOST: Final = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Scores:
     def of_row(cls, row: TurnRow) -> Scores:
         given = row.outcome.get("evaluation")
         given = given if isinstance(given, dict) else {}
-        scores = (_number(given.get(name)) for name in ("correctness", "efficiency", "minimalEdits"))
+        scores = (read_number(given.get(name)) for name in ("correctness", "efficiency", "minimalEdits"))
         reasons = row.outcome.get("reasons")
         return cls(row.success, tuple(map(str, reasons)) if isinstance(reasons, list) else (), *scores)
 
@@ -139,7 +137,7 @@ def rescore_row(row: TurnRow, thresholds: Thresholds) -> Rescored:
         finish="stop",
         errors=() if row.success is not False else ("recorded as no success",),
         actions=actions,
-        seconds=row.duration_s or _number(metrics.get("timeToCompletion")) or 0.0,
+        seconds=row.duration_s or read_number(metrics.get("timeToCompletion")) or 0.0,
         lsp=_read_lsp(metrics.get("lsp")),
         at_start=_read_findings(_dict(row.context.get("lspDiagnostics")).get("errors")),
         files_modified=_count(metrics.get("filesModified"), 0),
@@ -207,13 +205,8 @@ def _dict(value: Any) -> Json:
 
 def _count(value: Any, otherwise: int) -> int:
     """A file may say anything: what counts nothing is no count."""
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_COUNTED
     return value if is_count else otherwise
-
-
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST
-    return float(value) if is_number else None
 
 
 def sum_up(rescored: Sequence[Rescored]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import math
 import os
 import re
 import time
@@ -46,7 +47,7 @@ from lsp_tap.session.scope import Scope, read_index, write_index
 SETTLE_LIMIT_S: Final = 10.0
 QUIET_S: Final = 0.25
 _POLL_S: Final = 0.05
-_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _MEMOS: Final = 4
 """Of how many sessions it is known what was written: a client works on few at a time."""
 
@@ -375,9 +376,22 @@ def _encode_part(model: Written) -> bytes:
 
 def _encode(value: Any, indent: int = 0) -> bytes:
     """`indent`: of all lines but the first."""
-    compact = _COMPACT.encode(value).encode("utf-8", "replace")
+    try:
+        text = _COMPACT.encode(value)
+    except ValueError:
+        text = _COMPACT.encode(_replace_infinite(value))
+    compact = text.encode("utf-8", "replace")
     # `json` is slow when it indents.
     return msgspec.json.format(compact, indent=2).replace(b"\n", b"\n" + b" " * indent)
+
+
+def _replace_infinite(value: Any) -> Any:
+    """With null, as JavaScript does, for numbers that JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: _replace_infinite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_replace_infinite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def encode_file_name(session_id: str) -> str:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import json
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lsp_tap.config import Thresholds
 from lsp_tap.journal.reader import JournalReader, Unreadable, parse_line, read_journal
 from lsp_tap.journal.records import BodyPart, ClientStarted, Record, Recorded, TapStarted
 from lsp_tap.session.build import Builder
 from lsp_tap.session.history import HistoryFold
+from lsp_tap.session.loading import TurnRow, parse_sources
 from lsp_tap.session.memo import Memo
 from lsp_tap.session.models import SessionFile, TrainingFile
+from lsp_tap.session.recording import read_recording
+from lsp_tap.session.rescoring import rescore_row, rescore_session
 from lsp_tap.session.verified import Verification, fold_verification
 from lsp_tap.session.writer import SessionPruned, encode_json, read_session
 from lsp_tap.tap.gate import AnswerGate, Run
 from lsp_tap.timeline.fold import ServerFold, ServerTimeline
 from lsp_tap.wire.framing import Header, Splitter
-from tests.fuzz.odd_records import encode_lines, make_records
+from tests.fuzz.odd_records import GOLDEN, SCENARIOS, bend, encode_lines, make_records
+from tests.session.test_loading import V1_0, V1_2
 from tests.wire.test_framing import join_pieces
 
 RECORDS: Final = 40
@@ -208,16 +215,52 @@ def _parse(content: bytes) -> Iterator[Record]:
 
 
 def fuzz_loader(data: bytes) -> None:
-    """A session file that anybody may have edited is loaded whole or refused."""
+    """A session or training file that anybody may have edited, also one of the older layouts, is loaded or refused, and
+    what was loaded can be judged and written."""
+    choose = Choices(data)
+    load(data if choose(8) == 0 else make_file(choose))
+
+
+def make_file(choose: Callable[[int], int]) -> bytes:
+    """A file of which some values are odd."""
+    files = read_files()
+    document = copy.deepcopy(files[choose(len(files))])
+    for _ in range(choose(5)):
+        bend(document, choose)
+    return json.dumps(document).encode()
+
+
+@lru_cache
+def read_files() -> tuple[dict[str, Any], ...]:
+    """Small ones of each layout."""
+    found = [V1_0, V1_2]
+    for name in SCENARIOS:
+        recording = read_recording(GOLDEN / name)
+        builder = Builder(recording.history, recording.timelines)
+        for session_id in recording.history.sessions:
+            session = builder.build_session(session_id)
+            training = builder.build_training(session)
+            found += [json.loads(encode_json(one)) for one in (session, training) if one is not None]
+    return tuple(found)
+
+
+def load(content: bytes) -> int:
+    """How many turns are in it."""
+    turns = [row for row in parse_sources([("session-x.json", content)]) if isinstance(row, TurnRow)]
+    for row in turns:
+        assert rescore_row(row, Thresholds()).turn == row.turn
     folder = _folder()
-    (folder / "session-x.json").write_bytes(data)
+    (folder / "session-x.json").write_bytes(content)
     history = HistoryFold()
     history.pruned.add("x")
     try:
         session = read_session(folder, Builder(history, []), "x")
     except SessionPruned:
-        return
+        return len(turns)
     assert encode_json(session)
+    encoded = encode_json(rescore_session(session, Thresholds()))
+    assert encode_json(SessionFile.model_validate_json(encoded)) == encoded
+    return len(turns)
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {

@@ -183,3 +183,15 @@ def _list_places(value: Any) -> Iterator[tuple[Any, Any]]:
     for key, inner in items:
         yield value, key
         yield from _list_places(inner)
+
+
+@pytest.mark.parametrize("odd", ["Infinity", "-Infinity", "NaN", "1e400", "1" + "0" * 400])
+def test_a_number_that_nobody_measured_is_unknown(odd: str) -> None:
+    document = json.loads(json.dumps(V1_2))
+    document["examples"][0]["metadata"] = {"duration": 4711}
+    document["examples"][0]["agent"]["temperature"] = 4711
+    [row] = parse_sources([("dspy-x.json", json.dumps(document).replace("4711", odd).encode())])
+    assert isinstance(row, TurnRow)
+    assert row.duration_s is None
+    assert json.loads(json.dumps(row.agent, allow_nan=False)) == row.agent
+    assert rescore_row(row, Thresholds()).turn == 1

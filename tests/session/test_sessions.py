@@ -418,3 +418,12 @@ def test_what_nobody_observed_is_null_or_absent_and_never_zero() -> None:
     metrics = written["turns"][0]["outcome"]["metrics"]
     assert metrics["lsp"]["clearedBy"] == {"fix": None, "suppression": None, "deletion": None}
     assert metrics["tokenCost"] == {"input": None, "output": None, "cache": {"read": None, "write": None}}
+
+
+def test_numbers_that_json_has_no_word_for_are_null() -> None:
+    recorded, _, reply = begin("ok\n")
+    recorded.start_call(reply, "c1", "sum", {"of": [1.5, float("inf"), {"and": float("nan")}], "to": float("-inf")})
+    recorded.end_call(reply, "c1", "sum")
+    recorded.finish(reply)
+    written = json.loads(encode_json(recorded.build()[0]))
+    assert written["toolCalls"][1]["args"] == {"of": [1.5, None, {"and": None}], "to": None}
