@@ -17,6 +17,7 @@
     writer       writing them
     loading      reading them, and the older layouts: a row a turn
     rescoring    old recordings by the rules of now; `judging` does it to what is on disk
+    numbers      which of the numbers in them can have been counted or measured
     repo         the repository as a turn finds it (the only GitPython import); `observing` journals it
 
 What surprised: a turn's numbers are not the sum of its edits' numbers (an error may come and go in between), only their

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
 from lsp_tap.journal import records
+from lsp_tap.session.numbers import read_count
 from lsp_tap.session.packing import Packed, Packer
 from lsp_tap.timeline.contents import EMPTY_CONTENT, Content, ContentPool
 
@@ -344,6 +345,7 @@ class HistoryFold:
     def _read_message(self, record: records.MessageUpdated) -> Said:
         told = record.tokens
         cache = told.cache if told else None
+        counts = (told.input, told.output, *((cache.read, cache.write) if cache else ())) if told else ()
         return Said(
             self._keep(record.role),
             record.parent_id,
@@ -353,7 +355,7 @@ class HistoryFold:
             record.completed_ms,
             self._keep(record.finish),
             record.error,
-            Tokens(told.input, told.output, *((cache.read, cache.write) if cache else ())) if told else None,
+            Tokens(*map(read_count, counts)) if told else None,
         )
 
     def _tool_updated(self, session: SessionHistory, record: records.ToolUpdated) -> None:

@@ -26,11 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from lsp_tap.session.numbers import read_number
+
 LOGS_FOLDER: Final = ".opencode-logs"
 NOT_SEARCHED: Final = frozenset({"node_modules", ".git", ".venv", "venv", "__pycache__", "site-packages", "tap"})
-
-MOST_COUNTED: Final = 2**53
-"""Beyond it a number in a file is none that was measured."""
 
 Json = dict[str, Any]
 
@@ -330,12 +329,6 @@ def _build_row(
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def read_number(value: Any) -> float | None:
-    """None for what is no number, or none that was measured."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST_COUNTED
-    return float(value) if is_number else None
 
 
 def _object(parent: Any, name: str) -> Json:

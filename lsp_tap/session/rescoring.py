@@ -15,8 +15,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from lsp_tap.config import Thresholds
-from lsp_tap.session.loading import MOST_COUNTED, Json, TurnRow, read_number
-from lsp_tap.session.models import Action, ClearanceCounts, Finding, Lsp, SessionFile, Turn
+from lsp_tap.session.loading import Json, TurnRow
+from lsp_tap.session.models import Action, CacheCost, ClearanceCounts, Finding, Lsp, SessionFile, TokenCost, Turn
+from lsp_tap.session.numbers import read_count, read_number
 from lsp_tap.session.outcomes import build_outcome, judge_session
 from lsp_tap.session.rewards import fold_rewards
 from lsp_tap.session.scoring import TurnFacts, evaluate, judge_turn
@@ -92,31 +93,32 @@ def rescore_session(session: SessionFile, thresholds: Thresholds) -> SessionFile
         metrics = turn.outcome.metrics
         facts = TurnFacts(
             task=turn.task,
-            messages=turn.metadata.message_count,
+            messages=_count(turn.metadata.message_count, 2),
             finish=finishes.get(turn.output.final_message or ""),
             errors=_find_errors(turn),
             actions=tuple(actions[call] for call in turn.actions if call in actions),
-            seconds=metrics.time_to_completion or 0,
-            lsp=metrics.lsp,
+            seconds=read_number(metrics.time_to_completion) or 0,
+            lsp=_believe(metrics.lsp),
             at_start=turn.context.lsp_diagnostics.errors,
-            files_modified=metrics.files_modified,
+            files_modified=_count(metrics.files_modified, 0),
         )
-        outcome = build_outcome(facts, judge_turn(facts, thresholds), metrics.lines_changed, metrics.token_cost)
+        verdict, tokens = judge_turn(facts, thresholds), _read_tokens(metrics.token_cost)
+        outcome = build_outcome(facts, verdict, metrics.lines_changed, tokens)
         turns.append(turn.model_copy(update={"outcome": outcome}))
     metrics = session.outcome.metrics
     facts = TurnFacts(
         task="\n".join(turn.task for turn in turns),
-        messages=sum(turn.metadata.message_count for turn in turns),
+        messages=sum(_count(turn.metadata.message_count, 2) for turn in turns),
         finish=None,
         errors=(),
         actions=calls,
-        seconds=metrics.time_to_completion or 0,
-        lsp=metrics.lsp,
+        seconds=read_number(metrics.time_to_completion) or 0,
+        lsp=_believe(metrics.lsp),
         at_start=session.context.lsp_diagnostics.errors,
-        files_modified=metrics.files_modified,
+        files_modified=_count(metrics.files_modified, 0),
     )
-    verdict = judge_session(turns, metrics.lsp)
-    outcome = build_outcome(facts, verdict, metrics.lines_changed, metrics.token_cost)
+    verdict = judge_session(turns, facts.lsp)
+    outcome = build_outcome(facts, verdict, metrics.lines_changed, _read_tokens(metrics.token_cost))
     return session.model_copy(update={"tool_calls": calls, "turns": tuple(turns), "outcome": outcome})
 
 
@@ -176,9 +178,20 @@ def _read_files(action: Json) -> tuple[str, ...]:
 
 def _read_lsp(value: Any) -> Lsp:
     try:
-        return Lsp.model_validate(value)
+        return _believe(Lsp.model_validate(value))
     except ValidationError:
         return UNKNOWN_LSP
+
+
+def _believe(lsp: Lsp) -> Lsp:
+    """Unknown, where a number is in it that nobody counted."""
+    counts = [count for _, count in (*lsp, *lsp.cleared_by) if isinstance(count, int)]
+    return lsp if all(read_count(count) is not None for count in counts) else UNKNOWN_LSP
+
+
+def _read_tokens(cost: TokenCost) -> TokenCost:
+    cache = CacheCost(read=read_count(cost.cache.read), write=read_count(cost.cache.write))
+    return TokenCost(input=read_count(cost.input), output=read_count(cost.output), cache=cache)
 
 
 def _read_findings(values: Any) -> tuple[Finding, ...]:
@@ -204,9 +217,8 @@ def _dict(value: Any) -> Json:
 
 
 def _count(value: Any, otherwise: int) -> int:
-    """A file may say anything: what counts nothing is no count."""
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_COUNTED
-    return value if is_count else otherwise
+    count = read_count(value)
+    return otherwise if count is None else count
 
 
 def sum_up(rescored: Sequence[Rescored]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,18 @@ def test_a_training_file_alone_is_judged_and_not_written(tmp_path: Path, capsys:
 def test_what_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", str(tmp_path / "gone.json")]) == 1
     assert "no such file or folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [-1, 10**400])
+@pytest.mark.parametrize("name", ["filesModified", "messageCount", "errorsIntroduced", "input"])
+def test_a_session_file_with_a_number_that_nobody_counted_is_judged_all_the_same(
+    name: str, number: int, tmp_path: Path
+) -> None:
+    write_session(tmp_path)
+    path = tmp_path / "session-ses_1.json"
+    told = path.read_text()
+    path.write_text(re.sub(rf'("{name}": )(\d+|null)', rf"\g<1>{number}", told))
+    assert str(number) in path.read_text()
+    again = rescore_session(read(tmp_path), Thresholds())
+    assert len(again.turns) == 2
+    assert SessionFile.model_validate_json(encode_json(again))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from lsp_tap.journal import records
 from lsp_tap.session.models import Action, Lsp
 from lsp_tap.session.turns import parse_task
@@ -427,3 +429,12 @@ def test_numbers_that_json_has_no_word_for_are_null() -> None:
     recorded.finish(reply)
     written = json.loads(encode_json(recorded.build()[0]))
     assert written["toolCalls"][1]["args"] == {"of": [1.5, None, {"and": None}], "to": None}
+
+
+@pytest.mark.parametrize("count", [-1, 10**400])
+def test_tokens_that_nobody_can_have_counted_are_unknown(count: int) -> None:
+    recorded, _, reply = begin("ok\n")
+    recorded.finish(reply, tokens={"input": 1 - count, "output": count, "cache": {"read": count, "write": 7}})
+    metrics = json.loads(encode_json(recorded.build()[0]))["turns"][0]["outcome"]["metrics"]
+    assert (metrics["tokenCost"]["output"], metrics["tokenCost"]["cache"]) == (None, {"read": None, "write": 7})
+    assert metrics["cacheHitRate"] in (None, 0)
