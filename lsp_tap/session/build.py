@@ -44,6 +44,8 @@ from lsp_tap.timeline.fold import ServerTimeline
 from lsp_tap.timeline.linemap import count_changed_lines
 
 RELEVANT_FILES: Final = 20
+_MOST_LEVELS: Final = 100
+"""Of a tool's arguments; pydantic writes 255 in all."""
 SKIPPED_FOLDERS: Final = frozenset(
     {"node_modules", ".venv", "venv", "env", ".git", "__pycache__", ".tox", "site-packages", ".opencode-logs"}
 )
@@ -318,7 +320,7 @@ def _build_action(
         "step": step,
         "tool": call.tool,
         "call_id": call.call_id,
-        "args": details.args,
+        "args": _cut_deep(details.args),
         "result": details.output,
         "success": is_success(call),
         "status": call.status,
@@ -342,6 +344,17 @@ def _build_action(
             fields["lsp_diagnostics_after"] = measure.after
     # Optional fields stay unset, so that the file leaves them out.
     return Action.model_construct(**fields)
+
+
+def _cut_deep(value: Any, levels: int = _MOST_LEVELS) -> Any:
+    """Without what is nested too deeply to be written; it is in the journal."""
+    if not isinstance(value, dict | list):
+        return value
+    if levels == 0:
+        return "nested too deeply"
+    if isinstance(value, dict):
+        return {key: _cut_deep(inner, levels - 1) for key, inner in value.items()}
+    return [_cut_deep(inner, levels - 1) for inner in value]
 
 
 def _find_parameters(session: SessionHistory, turns: Sequence[TurnHistory]) -> dict[int, Parameters]:

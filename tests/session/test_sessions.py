@@ -438,3 +438,18 @@ def test_tokens_that_nobody_can_have_counted_are_unknown(count: int) -> None:
     metrics = json.loads(encode_json(recorded.build()[0]))["turns"][0]["outcome"]["metrics"]
     assert (metrics["tokenCost"]["output"], metrics["tokenCost"]["cache"]) == (None, {"read": None, "write": 7})
     assert metrics["cacheHitRate"] in (None, 0)
+
+
+@pytest.mark.parametrize("depth", [99, 100, 300, 50_000])
+def test_arguments_that_are_nested_too_deeply_are_cut(depth: int) -> None:
+    nested: list[object] = []
+    for _ in range(depth - 1):
+        nested = [nested]
+    recorded, _, reply = begin("ok\n")
+    recorded.start_call(reply, "c1", "sum", {"of": nested})
+    recorded.end_call(reply, "c1", "sum")
+    recorded.finish(reply)
+    session, training = recorded.build()
+    for built in (session, training):
+        assert built is None or ("nested too deeply" in encode_json(built).decode()) == (depth > 99)
+    assert json.loads(encode_json(session))["toolCalls"][1]["callID"] == "c1"
